@@ -1,0 +1,1 @@
+"""Geometry of a rig, and its calibration without a target."""

@@ -1,0 +1,1 @@
+"""From recordings to datasets of aligned RGB-thermal pairs."""

@@ -1,0 +1,1 @@
+"""Day-and-night semantic segmentation: networks, training, evaluation."""
