@@ -1,0 +1,298 @@
+"""Shards: HDF5 files of aligned pairs, one raw chunk a sample, and the dataset that they make up.
+
+A shard is made in memory and written in one go, so that it is whole or not there, and the same samples always give the
+same bytes. Reading asks HDF5 once for the place of every chunk and then reads the file directly: nothing is decoded,
+no handle is kept, and a dataset may be pickled, forked and used from threads at will.
+"""
+
+import hashlib
+import io
+import math
+import os
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from heatnet.dataset_tools.manifest import SHARDS, Manifest, ShardRecord, check_record, read_manifest, write_manifest
+from heatnet.errors import DatasetError
+from heatnet.files import atomic_file
+
+__all__ = [
+    "IGNORE_ID", "Dataset", "Manifest", "Sample", "SampleRef", "ShardInfo", "ShardRecord", "read_manifest",
+    "sample_crc32", "samples_per_shard", "write_manifest", "write_shard",
+]  # fmt: skip
+IGNORE_ID = 13
+SHARD_BYTES = 128 << 20
+LIBVER = ("v110", "v114")  # files written with 'latest' by HDF5 2.0 cannot be read by 1.14
+_IMAGES = {"rgb": np.uint8, "thermal": np.uint16, "valid": np.uint8, "label": np.uint8}
+_NUMBERS = {"rgb_stamp_ns": "<i8", "thermal_stamp_ns": "<i8", "sun_elevation_deg": "<f4", "crc32": "<u4"}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One aligned pair on the training grid."""
+
+    rgb: NDArray[np.uint8]  # (H, W, 3)
+    thermal: NDArray[np.uint16]  # (H, W) raw counts
+    valid: NDArray[np.uint8]  # (H, W) 1 where thermal covers the pixel, else 0
+    label: NDArray[np.uint8] | None  # (H, W) class ids, 13 = ignore
+    rgb_stamp_ns: int
+    thermal_stamp_ns: int
+    sun_elevation_deg: float  # NaN where unknown
+
+
+@dataclass(frozen=True)
+class ShardInfo:
+    """What all samples of a shard have in common."""
+
+    split: str
+    domain: str
+    sequence: str
+    label_source: str | None = None
+    thermal_unit: str = "counts"
+    thermal_range: tuple[float, float] = (21800.0, 25000.0)
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class SampleRef:
+    """Where a sample is, and what can be said of it without reading it."""
+
+    shard: int  # index into manifest.shards
+    row: int
+    split: str
+    domain: str
+    sequence: str
+    label_source: str | None
+
+
+def samples_per_shard(height: int, width: int) -> int:
+    """How many samples of that size a shard takes before the next one is begun."""
+    return max(1, SHARD_BYTES // (height * width * 7))
+
+
+def sample_crc32(sample: Sample) -> int:
+    """CRC32 of all that a sample holds, in the order of the file."""
+    crc = 0
+    for name in _IMAGES:
+        image = getattr(sample, name)
+        if image is not None:
+            crc = zlib.crc32(np.ascontiguousarray(image).data, crc)
+    stamps = np.array([sample.rgb_stamp_ns, sample.thermal_stamp_ns], "<i8")
+    return zlib.crc32(np.array(sample.sun_elevation_deg, "<f4").tobytes(), zlib.crc32(stamps.tobytes(), crc))
+
+
+def write_shard(root: Path, name: str, samples: Sequence[Sample], info: ShardInfo) -> ShardRecord:
+    """Write DATASET/shards/`name` whole or not at all and return its entry for the manifest.
+
+    All samples must have the same size, and all or none a label. Raises DatasetError otherwise, HeatNetError where
+    the disk refuses.
+    """
+    _check_samples(name, samples, info)
+    content = _encode(samples, info)
+    height, width = samples[0].thermal.shape
+    record = ShardRecord(
+        name=name,
+        sha256=hashlib.sha256(content).hexdigest(),
+        bytes=len(content),
+        samples=len(samples),
+        height=height,
+        width=width,
+        **vars(info),
+    )
+    try:
+        check_record(record)
+    except ValueError as error:
+        raise DatasetError(str(error)) from error
+    with atomic_file(root / SHARDS / name) as temporary:
+        temporary.write_bytes(content)
+    return record
+
+
+def _check_samples(name: str, samples: Sequence[Sample], info: ShardInfo) -> None:
+    if not samples:
+        raise DatasetError(f"{name}: no samples to write")
+    size = samples[0].thermal.shape
+    labelled = info.label_source is not None
+    for sample in samples:
+        shapes = [sample.thermal.shape, sample.valid.shape, sample.rgb.shape[:2]]
+        shapes += [] if sample.label is None else [sample.label.shape]
+        if any(shape != size for shape in shapes) or (sample.label is not None) != labelled:
+            raise DatasetError(f"{name}: samples of different sizes, or only some with labels, in one shard")
+
+
+def _encode(samples: Sequence[Sample], info: ShardInfo) -> bytes:
+    """The bytes of the shard, made in memory."""
+    with h5py.File("shard.h5", "w", driver="core", block_size=1 << 24, backing_store=False, libver=LIBVER) as file:
+        for key, value in _attributes(info).items():
+            file.attrs[key] = value
+        for name in _IMAGES:
+            images = [getattr(sample, name) for sample in samples]
+            if images[0] is not None:
+                _put_images(file, name, images)
+        numbers = {name: [getattr(sample, name) for sample in samples] for name in list(_NUMBERS)[:3]}
+        numbers["crc32"] = [sample_crc32(sample) for sample in samples]
+        for name, values in numbers.items():
+            file.create_dataset(name, data=np.array(values, _NUMBERS[name]), track_times=False)
+        file.flush()
+        return bytes(file.id.get_file_image())
+
+
+def _attributes(info: ShardInfo) -> dict[str, Any]:
+    values = {
+        "domain": info.domain,
+        "split": info.split,
+        "sequence": info.sequence,
+        "thermal_unit": info.thermal_unit,
+        "thermal_range": np.array(info.thermal_range, np.float64),
+    }
+    return values if info.label_source is None else {**values, "label_source": info.label_source}
+
+
+def _put_images(file: h5py.File, name: str, images: Sequence[NDArray[Any]]) -> None:
+    dtype = np.dtype(_IMAGES[name]).newbyteorder("<")
+    shape = images[0].shape
+    dataset = file.create_dataset(name, (len(images), *shape), dtype, chunks=(1, *shape), track_times=False)
+    for row, image in enumerate(images):
+        chunk = np.ascontiguousarray(image, dtype)
+        dataset.id.write_direct_chunk((row,) + (0,) * len(shape), chunk)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset opened for reading; holds no open file."""
+
+    root: Path
+    manifest: Manifest
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_indices", {})
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"root": self.root, "manifest": self.manifest, "_indices": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
+    @staticmethod
+    def open(root: Path) -> "Dataset":
+        """Read the manifest and see that every shard is there in its full length (`validate` also hashes them).
+
+        Raises DatasetError naming what is missing, altered or of another version.
+        """
+        dataset = Dataset(root, read_manifest(root))
+        for record in dataset.manifest.shards:
+            path = dataset.path(record)
+            if not path.is_file():
+                raise DatasetError(f"{path}: missing, though the manifest names it")
+            if path.stat().st_size != record.bytes:
+                raise DatasetError(f"{path}: {path.stat().st_size} bytes; the manifest says {record.bytes}")
+        return dataset
+
+    def path(self, record: ShardRecord) -> Path:
+        """The file of a shard."""
+        return self.root / SHARDS / record.name
+
+    def refs(
+        self, split: str | None = None, domain: str | None = None, labelled: bool | None = None
+    ) -> list[SampleRef]:
+        """The samples of a split, of a domain, with or without labels (None: all), in the order of the manifest."""
+        return [
+            SampleRef(i, row, r.split, r.domain, r.sequence, r.label_source)
+            for i, r in enumerate(self.manifest.shards)
+            if split in (None, r.split) and domain in (None, r.domain)
+            if labelled in (None, r.label_source is not None)
+            for row in range(r.samples)
+        ]
+
+    def thermal_range(self, ref: SampleRef) -> tuple[float, float]:
+        """The counts that normalise to the lower and the upper end of the scale for a sample's shard."""
+        return self.manifest.shards[ref.shard].thermal_range
+
+    def read(self, ref: SampleRef, check: bool = False) -> Sample:
+        """Read one sample; with `check`, compare it with its CRC32.
+
+        Raises DatasetError where the shard is missing, cut off, of other contents than the manifest says, or altered.
+        """
+        record = self.manifest.shards[ref.shard]
+        if not 0 <= ref.row < record.samples:
+            raise DatasetError(f"{self.path(record)}: no sample {ref.row}; it has {record.samples}")
+        indices: dict[int, _ShardIndex] = self.__dict__["_indices"]
+        index = indices.get(ref.shard)
+        if index is None:
+            index = indices[ref.shard] = _read_index(self.path(record), record)
+        return index.read(self.path(record), ref.row, check)
+
+
+@dataclass(frozen=True)
+class _ShardIndex:
+    """Where the chunks of a shard are, and its columns of numbers."""
+
+    shapes: dict[str, tuple[int, ...]]  # of one sample, by image
+    offsets: dict[str, NDArray[np.int64]]  # (N,) bytes from the beginning of the file, by image
+    numbers: dict[str, NDArray[Any]]  # (N,), by column
+
+    def read(self, path: Path, row: int, check: bool) -> Sample:
+        images: dict[str, NDArray[Any] | None] = {"label": None}
+        try:
+            with path.open("rb", buffering=0) as file:
+                for name, shape in self.shapes.items():
+                    images[name] = _read_image(file, int(self.offsets[name][row]), shape, _IMAGES[name])
+        except OSError as error:
+            raise DatasetError(f"{path}: cannot be read ({error.strerror or error})") from error
+        numbers = {name: self.numbers[name][row].item() for name in list(_NUMBERS)[:3]}
+        sample = Sample(**images, **numbers)  # type: ignore[arg-type]
+        if check and sample_crc32(sample) != self.numbers["crc32"][row]:
+            raise DatasetError(f"{path}: sample {row} was altered (its CRC32 does not match)")
+        return sample
+
+
+def _read_image(file: io.FileIO, offset: int, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+    image = np.empty(shape, np.dtype(dtype).newbyteorder("<"))
+    if os.preadv(file.fileno(), [image.data], offset) != image.nbytes:
+        raise OSError(f"ends before byte {offset + image.nbytes}")
+    return image
+
+
+def _read_index(path: Path, record: ShardRecord) -> _ShardIndex:
+    """Ask HDF5 once for all places. Raises DatasetError where the file is not as the record says."""
+    names = [name for name in _IMAGES if name != "label" or record.label_source is not None]
+    size = (record.height, record.width)
+    shapes: dict[str, tuple[int, ...]] = {name: (*size, 3) if name == "rgb" else size for name in names}
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            offsets = {name: _offsets(file, name, record.samples, shapes[name]) for name in names}
+            numbers = {name: _column(file, name, record.samples) for name in _NUMBERS}
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
+        reason = str(error).split(" (")[0][:120]
+        raise DatasetError(f"{path}: not a shard as the manifest describes it ({reason})") from error
+    return _ShardIndex(shapes, offsets, numbers)
+
+
+def _offsets(file: h5py.File, name: str, samples: int, shape: tuple[int, ...]) -> NDArray[np.int64]:
+    dataset = file[name]
+    if not isinstance(dataset, h5py.Dataset) or dataset.shape != (samples, *shape) or dataset.dtype != _IMAGES[name]:
+        raise ValueError(f"{name} is not {np.dtype(_IMAGES[name])} of shape {(samples, *shape)}")
+    nbytes = math.prod(shape) * dataset.dtype.itemsize
+    if dataset.chunks != (1, *shape) or dataset.id.get_create_plist().get_nfilters():
+        raise ValueError(f"{name} is not one raw chunk a sample")
+    offsets = np.empty(samples, np.int64)
+    for row in range(samples):
+        info = dataset.id.get_chunk_info_by_coord((row,) + (0,) * len(shape))
+        if info.byte_offset is None or info.size != nbytes:
+            raise ValueError(f"{name} has no chunk for sample {row}")
+        offsets[row] = info.byte_offset
+    return offsets
+
+
+def _column(file: h5py.File, name: str, samples: int) -> NDArray[Any]:
+    dataset = file[name]
+    if not isinstance(dataset, h5py.Dataset) or dataset.shape != (samples,) or dataset.dtype != _NUMBERS[name]:
+        raise ValueError(f"{name} is not a column of {samples} numbers of type {_NUMBERS[name]}")
+    return dataset[:]
