@@ -1,0 +1,20 @@
+"""Recordings of every format behind one interface."""
+
+from heatnet.dataset_tools.recording.messages import Fix, Image, Message, PointCloud, Pose, Topic
+from heatnet.dataset_tools.recording.opening import open_recording
+from heatnet.dataset_tools.recording.reader import Recording
+from heatnet.dataset_tools.recording.rig_topics import read_trajectory, resolve_topic, thermal_cameras
+
+__all__ = [
+    "Fix",
+    "Image",
+    "Message",
+    "PointCloud",
+    "Pose",
+    "Recording",
+    "Topic",
+    "open_recording",
+    "read_trajectory",
+    "resolve_topic",
+    "thermal_cameras",
+]

@@ -1,0 +1,81 @@
+"""A recording over the bytes of a bag."""
+
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heatnet.dataset_tools.recording.decode import DECODERS, decode, first_stamp
+from heatnet.dataset_tools.recording.messages import Message, Topic
+from heatnet.dataset_tools.recording.reader import Recording
+from heatnet.dataset_tools.recording.source import Channel, RawMessage, Source
+from heatnet.errors import RecordingError
+
+
+class BagRecording(Recording):
+    """A ROS 1 bag, an MCAP, or a rosbag2."""
+
+    def __init__(self, path: Path, source: Source) -> None:
+        self.path, self.format, self.damage = path, source.format, source.damage
+        self._source = source
+        self.topics = _topics(source.channels)
+
+    def stamps(self, topics: Collection[str]) -> dict[str, NDArray[np.int64]]:
+        """See Recording."""
+        self.require(topics)
+        found: dict[str, list[int]] = {topic: [] for topic in topics}
+        for raw in self._source.read(topics):
+            stamp = self._stamp(raw)
+            if stamp is not None:
+                found[raw.channel.topic].append(stamp)
+        return {topic: np.array(stamps, np.int64) for topic, stamps in found.items()}
+
+    def messages(
+        self,
+        topics: Collection[str],
+        wanted: Mapping[str, Collection[int]] | None = None,
+        skipped: list[RecordingError] | None = None,
+    ) -> Iterator[tuple[str, Message]]:
+        """See Recording."""
+        self.require(topics)
+        sets = {topic: frozenset(int(s) for s in stamps) for topic, stamps in (wanted or {}).items()}
+        for raw in self._source.read(topics):
+            topic = raw.channel.topic
+            if topic in sets and self._stamp(raw) not in sets[topic]:
+                continue
+            yield from ((topic, message) for message in self._decode(raw, skipped))
+
+    def _decode(self, raw: RawMessage, skipped: list[RecordingError] | None) -> list[Message]:
+        if raw.channel.message_type not in DECODERS:
+            return []
+        try:
+            return decode(raw.data, raw.channel.message_type, raw.channel.wire)
+        except RecordingError as error:
+            named = RecordingError(f"{self.path}: {raw.channel.topic} at {self._stamp(raw)} ns: {error}")
+            if skipped is None:
+                raise named from error
+            skipped.append(named)
+            return []
+
+    def _stamp(self, raw: RawMessage) -> int | None:
+        """The header stamp; the log's time where there is no header, or none that can be read."""
+        if not raw.channel.stamped:
+            return raw.log_ns
+        try:
+            return first_stamp(raw.data, raw.channel.message_type, raw.channel.wire)
+        except RecordingError:
+            return raw.log_ns
+
+    def close(self) -> None:
+        """See Recording."""
+        self._source.close()
+
+
+def _topics(channels: list[Channel]) -> dict[str, Topic]:
+    topics: dict[str, Topic] = {}
+    for channel in channels:
+        before = topics.get(channel.topic)
+        count = channel.count + (before.count if before else 0)
+        topics[channel.topic] = Topic(channel.topic, channel.message_type, count)
+    return topics

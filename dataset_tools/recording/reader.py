@@ -1,0 +1,64 @@
+"""The one interface over every kind of recording."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heatnet.dataset_tools.recording.messages import Message, Topic
+from heatnet.errors import RecordingError
+
+
+class Recording(ABC):
+    """A recording opened for reading; a context manager. Nothing but the index is in memory between two messages.
+
+    Everything that is wrong with the file raises RecordingError. Damage of the container (cut off, no index, a chunk
+    that does not decompress) costs only what is unreadable: what was left out stands in `damage`, one line each.
+    """
+
+    path: Path
+    format: str  # "ROS 1 bag", "MCAP", "SQLite rosbag2", "image folder"
+    topics: dict[str, Topic]
+    damage: list[str]  # grows while messages are read
+
+    @abstractmethod
+    def stamps(self, topics: Collection[str]) -> dict[str, NDArray[np.int64]]:
+        """Header stamps (ns) of every message of `topics` in the order of the log: one pass, nothing decoded.
+
+        A tf message counts once, with the stamp of its first transform; messages without a header have the time of
+        the log instead. Raises RecordingError for a topic that is not in the recording.
+        """
+
+    @abstractmethod
+    def messages(
+        self,
+        topics: Collection[str],
+        wanted: Mapping[str, Collection[int]] | None = None,
+        skipped: list[RecordingError] | None = None,
+    ) -> Iterator[tuple[str, Message]]:
+        """Yield (topic, message) of `topics` in the order of the log, one at a time; other types are passed over.
+
+        Where `wanted` names a topic, only messages with these header stamps (ns) are decoded. A tf message yields one
+        Pose for each transform. A message that contradicts itself (an image shorter than its height says) raises
+        RecordingError naming file, topic and stamp; with `skipped` it is left out and its error is put there.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the file."""
+
+    def __enter__(self) -> "Recording":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def require(self, topics: Collection[str]) -> None:
+        """Raise RecordingError where one of `topics` is not in the recording."""
+        for topic in topics:
+            if topic not in self.topics:
+                have = ", ".join(self.topics) or "none"
+                raise RecordingError(f"{self.path}: no topic {topic}; it has: {have}")

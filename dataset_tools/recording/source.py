@@ -1,0 +1,53 @@
+"""What every bag format offers: topics, and messages as bytes in the order of the log."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from heatnet.dataset_tools.recording.decode import DECODERS
+from heatnet.dataset_tools.recording.wire import Wire
+
+_HEADED = frozenset(DECODERS)
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One topic as a bag describes it; a topic may have several channels (publishers, restarts)."""
+
+    topic: str
+    message_type: str  # sensor_msgs/msg/Image
+    count: int
+    wire: Wire
+    stamped: bool  # its messages start with a header, or are tf
+
+
+class RawMessage(NamedTuple):
+    """One message, not decoded."""
+
+    channel: Channel
+    log_ns: int
+    data: bytes | memoryview
+
+
+class Source(Protocol):
+    """A bag file of some format. Every method raises RecordingError, nothing else."""
+
+    format: str
+    channels: list[Channel]
+    damage: list[str]
+
+    def read(self, topics: Collection[str]) -> Iterator[RawMessage]:
+        """Messages of `topics` in the order of the log."""
+
+    def close(self) -> None:
+        """Let go of the file."""
+
+
+def is_stamped(message_type: str, definition: str) -> bool:
+    """Whether messages of a type start with a std_msgs/Header, by its definition (.msg or IDL) where there is one."""
+    if message_type in _HEADED:
+        return True
+    lines = (line.split("#")[0].split() for line in definition.splitlines())
+    fields = (words for words in lines if len(words) >= 2 and "=" not in "".join(words))
+    first = next(fields, ["", ""])
+    return first[0] in ("Header", "std_msgs/Header", "std_msgs/msg/Header")

@@ -1,0 +1,88 @@
+"""Messages as bytes: the serialisations of ROS 1 and ROS 2, read with every bound checked.
+
+ROS 1 packs little-endian fields without gaps; ROS 2 uses XCDR1 (OMG DDS-XTypes 1.3, 7.4): four bytes that name the
+byte order, then fields aligned to their own size, strings with a closing NUL.
+"""
+
+import struct
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heatnet.errors import RecordingError
+
+Wire: TypeAlias = Literal["ros1", "cdr"]
+_ENCAPSULATIONS = {b"\x00\x00": ">", b"\x00\x01": "<"}
+
+
+@dataclass(frozen=True)
+class Header:
+    """std_msgs/Header."""
+
+    stamp_ns: int
+    frame_id: str
+
+
+class Cursor:
+    """Reads the fields of one message in turn; raises RecordingError where the bytes end before the message does."""
+
+    def __init__(self, data: bytes | memoryview, wire: Wire) -> None:
+        self._data = memoryview(data)
+        self._cdr = wire == "cdr"
+        self._at = 4 if self._cdr else 0
+        self._order = "<"
+        if self._cdr:
+            self._order = _ENCAPSULATIONS.get(bytes(self._data[:2]), "")
+            if not self._order:
+                raise RecordingError(f"serialisation {bytes(self._data[:2]).hex()!r} is not plain CDR")
+
+    def number(self, code: str) -> int:
+        """One integer by its struct code."""
+        (value,) = self._unpack(code, 1)
+        return int(value)
+
+    def floats(self, count: int) -> NDArray[np.float64]:
+        """`count` doubles."""
+        return np.array(self._unpack("d", count), np.float64)
+
+    def octets(self) -> memoryview:
+        """A sequence of bytes, not copied."""
+        return self._take(self.number("I"))
+
+    def string(self) -> str:
+        """A string; bytes that are not UTF-8 are replaced."""
+        return str(self.octets(), "utf-8", "replace").rstrip("\0")
+
+    def header(self) -> Header:
+        """A std_msgs/Header."""
+        stamp_ns = self.stamp()
+        return Header(stamp_ns, self.string())
+
+    def stamp(self) -> int:
+        """The stamp (ns) of a header, leaving the cursor before its frame."""
+        if not self._cdr:
+            self.number("I")  # the sequence number, which ROS 2 dropped
+        return self.number("i" if self._cdr else "I") * 1_000_000_000 + self.number("I")
+
+    def length(self, least_bytes: int) -> int:
+        """The length of a sequence whose elements take at least `least_bytes` each."""
+        count = self.number("I")
+        if count * least_bytes > len(self._data) - self._at:
+            raise RecordingError(f"a list of {count} elements in a message of {len(self._data)} bytes")
+        return count
+
+    def _unpack(self, code: str, count: int) -> tuple[int | float, ...]:
+        size = struct.calcsize("=" + code)
+        if self._cdr:
+            self._at += -(self._at - 4) % size
+        values: tuple[int | float, ...] = struct.unpack(f"{self._order}{count}{code}", self._take(size * count))
+        return values
+
+    def _take(self, size: int) -> memoryview:
+        part = self._data[self._at : self._at + size]
+        if len(part) != size:
+            raise RecordingError(f"{size} bytes needed at {self._at} of a message of {len(self._data)}")
+        self._at += size
+        return part
