@@ -1,0 +1,201 @@
+"""Adding shards to a dataset so that at every moment what is on disk is a valid dataset.
+
+A source (a recording, or a folder that is imported) brings planned shards, each with a key: the hash of all that its
+bytes depend on. A shard is written, then the manifest names it. What was killed goes on where it was: a shard whose
+key and hash are in place is not made again. Where the input is at fault, what the source had brought is taken back.
+"""
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from heatnet.dataset_tools.manifest import MANIFEST, SHARDS, Manifest, ShardRecord, read_manifest, write_manifest
+from heatnet.errors import DatasetError, HeatNetError
+
+
+def content_key(*parts: Any) -> str:
+    """SHA-256 of JSON-like values: equal values, equal key."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's content. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
+
+
+def _digest(file: Any) -> str:
+    digest = hashlib.sha256()
+    while block := file.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def plain_name(text: str) -> str:
+    """`text` as it may stand in a shard's name: letters, digits, dots and dashes, at most 80."""
+    return re.sub(r"[^A-Za-z0-9.-]+", "-", text).strip(".-")[:80] or "drive"
+
+
+@dataclass
+class DatasetWriter:
+    """A dataset that this process alone is adding to."""
+
+    root: Path
+    manifest: Manifest
+    new: bool  # whether the dataset is made by this process
+    brought: list[str] = field(default_factory=list)  # shards added since the last source was complete
+
+    def knows(self, key: str) -> bool:
+        """Whether a source with this key is complete, its shards in place."""
+        entries = [entry for entry in self.manifest.provenance if entry.get("key") == key]
+        names = {record.name: record for record in self.manifest.shards}
+        return any(all(n in names and self._intact(names[n]) for n in entry["shards"]) for entry in entries)
+
+    def refuse_other_key(self, name: str, sha256: str, key: str) -> None:
+        """Raise DatasetError where the same input is in the dataset already, built in another way."""
+        for entry in self.manifest.provenance:
+            if entry.get("sha256") == sha256 and entry.get("key") != key:
+                raise DatasetError(
+                    f"{self.root}: {name} is in it already as {entry.get('name')}, with another calibration, split or "
+                    "domain; build into a new folder"
+                )
+
+    def claim(self, name: str, key: str) -> ShardRecord | None:
+        """The shard of that name where it is in place, unaltered and made with that key; None where it is to be made.
+
+        Raises DatasetError where the name belongs to another content that is complete.
+        """
+        record = next((record for record in self.manifest.shards if record.name == name), None)
+        if record is None:
+            return None
+        complete = any(name in entry["shards"] for entry in self.manifest.provenance)
+        if complete and record.key != key:
+            raise DatasetError(f"{self.root}: {name} is in it already with other contents; build into a new folder")
+        return record if record.key == key and self._intact(record) else None
+
+    def add(self, record: ShardRecord) -> None:
+        """Let the manifest name a shard that has just been written."""
+        self.brought.append(record.name)
+        shards = [other for other in self.manifest.shards if other.name != record.name]
+        self._write(replace(self.manifest, shards=tuple(sorted([*shards, record], key=lambda r: r.name))))
+
+    def finish(self, source: Mapping[str, Any]) -> None:
+        """Let the manifest tell where the shards `source["shards"]` come from, and what was dropped on the way."""
+        mine = set(source["shards"])
+        others = [entry for entry in self.manifest.provenance if not mine & set(entry["shards"])]
+        provenance = tuple(sorted([*others, dict(source)], key=lambda entry: (entry["name"], entry["key"])))
+        drops: dict[str, int] = {}
+        for entry in provenance:
+            for reason, count in entry["drops"].items():
+                drops[reason] = drops.get(reason, 0) + count
+        self._write(replace(self.manifest, provenance=provenance, drops=dict(sorted(drops.items()))))
+        self.brought.clear()
+
+    def take_back(self) -> None:
+        """Remove the shards of the source that could not be completed."""
+        kept = tuple(record for record in self.manifest.shards if record.name not in self.brought)
+        if kept or not self.new:
+            self._write(replace(self.manifest, shards=kept))
+        else:
+            (self.root / MANIFEST).unlink(missing_ok=True)
+        for name in self.brought:
+            (self.root / SHARDS / name).unlink(missing_ok=True)
+        self.brought.clear()
+
+    def _intact(self, record: ShardRecord) -> bool:
+        path = self.root / SHARDS / record.name
+        return path.is_file() and path.stat().st_size == record.bytes and file_sha256(path) == record.sha256
+
+    def _write(self, manifest: Manifest) -> None:
+        self.manifest = manifest
+        write_manifest(self.root, manifest)
+
+
+@contextlib.contextmanager
+def open_writer(
+    root: Path, config: Mapping[str, Any], calibration: Mapping[str, Any] | None
+) -> Iterator[DatasetWriter]:
+    """Open DATASET to add to it; it is made where it does not exist, and unmade where nothing came into it.
+
+    Raises DatasetError where `root` holds something else, was built with another configuration, or is being written
+    by another process.
+    """
+    new = not (root / MANIFEST).exists()
+    _prepare(root)
+    with _locked(root / SHARDS):
+        try:
+            writer = DatasetWriter(root, _manifest_for(root, dict(config), calibration), new)
+            with _taking_back(writer):
+                yield writer
+        finally:
+            _clean(root)
+
+
+@contextlib.contextmanager
+def _taking_back(writer: DatasetWriter) -> Iterator[None]:
+    """Take back what came from faulty input; what a full disk or an interruption stopped stays, to be gone on with."""
+    try:
+        yield
+    except HeatNetError as error:
+        if type(error) is not HeatNetError:
+            writer.take_back()
+        raise
+
+
+def _prepare(root: Path) -> None:
+    if root.exists() and not (root / MANIFEST).exists() and (not root.is_dir() or _foreign(root)):
+        raise DatasetError(f"{root}: exists and is no dataset ({MANIFEST} is missing); choose another folder")
+    try:
+        (root / SHARDS).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise HeatNetError(f"{root}: cannot be written ({error.strerror})") from error
+
+
+def _foreign(root: Path) -> bool:
+    return any(path.name != SHARDS for path in root.iterdir())
+
+
+def _manifest_for(root: Path, config: dict[str, Any], calibration: Mapping[str, Any] | None) -> Manifest:
+    known = None if calibration is None else dict(calibration)
+    if not (root / MANIFEST).exists():
+        return Manifest(config, known)
+    manifest = read_manifest(root)
+    if manifest.config != json.loads(json.dumps(config)):
+        changed = sorted(k for k in {*config, *manifest.config} if config.get(k) != manifest.config.get(k))
+        raise DatasetError(f"{root}: was built with another configuration ({', '.join(changed)}); use a new folder")
+    if manifest.calibration is not None and known is not None:
+        known = {**manifest.calibration, **known}
+    return replace(manifest, calibration=known)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+                raise DatasetError(f"{folder.parent}: another process is writing to this dataset") from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _clean(root: Path) -> None:
+    """Remove what a killed process left, and the folders where nothing came into them."""
+    for path in (*(root / SHARDS).glob(".*.tmp"), *root.glob(".*.tmp")):
+        path.unlink(missing_ok=True)
+    if not (root / MANIFEST).exists():
+        with contextlib.suppress(OSError):
+            (root / SHARDS).rmdir()
+            root.rmdir()
