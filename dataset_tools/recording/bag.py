@@ -1,14 +1,14 @@
 """A recording over the bytes of a bag."""
 
+from array import array
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from heatnet.dataset_tools.recording.decode import DECODERS, decode, first_stamp
 from heatnet.dataset_tools.recording.messages import Message, Topic
-from heatnet.dataset_tools.recording.reader import Recording
+from heatnet.dataset_tools.recording.reader import Recording, Timeline
 from heatnet.dataset_tools.recording.source import Channel, RawMessage, Source
 from heatnet.errors import RecordingError
 
@@ -21,15 +21,16 @@ class BagRecording(Recording):
         self._source = source
         self.topics = _topics(source.channels)
 
-    def stamps(self, topics: Collection[str]) -> dict[str, NDArray[np.int64]]:
+    def timelines(self, topics: Collection[str]) -> dict[str, Timeline]:
         """See Recording."""
         self.require(topics)
-        found: dict[str, list[int]] = {topic: [] for topic in topics}
+        found = {topic: (array("q"), array("q")) for topic in topics}
         for raw in self._source.read(topics):
             stamp = self._stamp(raw)
             if stamp is not None:
-                found[raw.channel.topic].append(stamp)
-        return {topic: np.array(stamps, np.int64) for topic, stamps in found.items()}
+                found[raw.channel.topic][0].append(stamp)
+                found[raw.channel.topic][1].append(raw.log_ns)
+        return {topic: Timeline(np.array(s, np.int64), np.array(t, np.int64)) for topic, (s, t) in found.items()}
 
     def messages(
         self,

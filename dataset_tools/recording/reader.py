@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -10,6 +11,14 @@ from numpy.typing import NDArray
 
 from heatnet.dataset_tools.recording.messages import Message, Topic
 from heatnet.errors import RecordingError
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """When the messages of one topic were made and when they were written, in the order of the log."""
+
+    stamps_ns: NDArray[np.int64]  # (N,) header stamps
+    log_ns: NDArray[np.int64]  # (N,) the recorder's clock
 
 
 class Recording(ABC):
@@ -25,11 +34,11 @@ class Recording(ABC):
     damage: list[str]  # grows while messages are read
 
     @abstractmethod
-    def stamps(self, topics: Collection[str]) -> dict[str, NDArray[np.int64]]:
-        """Header stamps (ns) of every message of `topics` in the order of the log: one pass, nothing decoded.
+    def timelines(self, topics: Collection[str]) -> dict[str, Timeline]:
+        """Both clocks of every message of `topics` in the order of the log: one pass, nothing decoded.
 
-        A tf message counts once, with the stamp of its first transform; messages without a header have the time of
-        the log instead. Raises RecordingError for a topic that is not in the recording.
+        A tf message counts once, with the stamp of its first transform (an empty one is left out); messages without a
+        header have the log's time as their stamp. Raises RecordingError for a topic that is not in the recording.
         """
 
     @abstractmethod
@@ -49,6 +58,10 @@ class Recording(ABC):
     @abstractmethod
     def close(self) -> None:
         """Let go of the file."""
+
+    def stamps(self, topics: Collection[str]) -> dict[str, NDArray[np.int64]]:
+        """Header stamps (ns) of every message of `topics`: see `timelines`."""
+        return {topic: timeline.stamps_ns for topic, timeline in self.timelines(topics).items()}
 
     def __enter__(self) -> "Recording":
         return self
