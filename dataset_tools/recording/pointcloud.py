@@ -37,11 +37,11 @@ def decode_cloud(raw: RawCloud) -> NDArray[np.void]:
     """Points (height * width,) with a named field each, packed and in native byte order.
 
     Raises RecordingError where types are unknown, fields leave the point, or the data have another length than
-    height, width and steps say. Drivers leave row_step unset in clouds of one row, so there it is not looked at.
+    height, width and steps say. Drivers leave row_step unset in clouds of one row: there it may be too small.
     """
     dtype = _dtype(raw)
     row = raw.width * raw.point_step
-    row_step = raw.row_step if raw.height > 1 else row
+    row_step = raw.row_step if raw.height > 1 else max(row, raw.row_step)
     size = f"{raw.width}x{raw.height} point cloud with points of {raw.point_step} and rows of {raw.row_step} bytes"
     least = (raw.height - 1) * row_step + row if raw.height else 0
     if row_step < row or not least <= len(raw.data) <= raw.height * row_step:
