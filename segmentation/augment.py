@@ -1,0 +1,144 @@
+"""Random variation of frames: geometry as one draw for all images of a frame, colours and counts apart."""
+
+import math
+from dataclasses import replace
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from heatnet.segmentation.classes import IGNORE
+from heatnet.segmentation.config import AugmentConfig
+from heatnet.segmentation.frames import Frame
+
+Affine = NDArray[np.float64]
+"""(2, 3), target_from_source in pixels; pixel (0, 0) is the centre of the top-left pixel."""
+
+
+def resize_affine(scale: float) -> Affine:
+    """Scale a frame about its top-left corner (which is half a pixel from the first pixel's centre)."""
+    shift = (scale - 1) / 2
+    return np.array([[scale, 0, shift], [0, scale, shift]])
+
+
+def draw_affine(
+    size: tuple[int, int], crop: tuple[int, int], scale: float, config: AugmentConfig, rng: Generator
+) -> Affine:
+    """Draw a flip, a rotation, a scale about `scale` and a crop: crop_from_frame for frames of (H, W) `size`."""
+    low, high = (math.log(factor) for factor in config.scale)
+    scale = scale * math.exp(rng.uniform(low, high))
+    angle = rng.uniform(-config.rotation_rad, config.rotation_rad) if rng.random() < config.rotation else 0.0
+    sign = -1.0 if rng.random() < config.flip else 1.0
+    cosine, sine = scale * math.cos(angle), scale * math.sin(angle)
+    linear = np.array([[cosine, -sine], [sine, cosine]]) @ np.diag([sign, 1.0])
+    extent = np.array(size[::-1], float)
+    reach = np.maximum(extent - np.array(crop[::-1]) / scale, 0) / 2
+    centre = (extent - 1) / 2 + rng.uniform(-1, 1, 2) * reach
+    target = (np.array(crop[::-1], float) - 1) / 2
+    return np.column_stack([linear, target - linear @ centre])
+
+
+def warp(frame: Frame, crop_from_frame: Affine, size: tuple[int, int]) -> Frame:
+    """All images of a frame through one affine map onto (H, W) `size`.
+
+    Outside the frame RGB is black, thermal is not valid and the label is 13. Thermal is valid where all that was mixed
+    into the pixel is.
+    """
+    cover = _warp(frame.valid.astype(np.float32), crop_from_frame, size, cv2.INTER_LINEAR)
+    valid = cover > 0.999
+    thermal = _warp(frame.thermal, crop_from_frame, size, cv2.INTER_LINEAR)
+    return Frame(
+        rgb=_warp(frame.rgb, crop_from_frame, size, cv2.INTER_LINEAR),
+        thermal=np.where(valid, thermal, np.float32(0)),
+        valid=valid,
+        label=_warp(frame.label, crop_from_frame, size, cv2.INTER_NEAREST, IGNORE),
+        confidence=_warp(frame.confidence, crop_from_frame, size, cv2.INTER_LINEAR),
+    )
+
+
+def _warp(image: NDArray, crop_from_frame: Affine, size: tuple[int, int], method: int, fill: int = 0) -> NDArray:
+    return cv2.warpAffine(
+        image, crop_from_frame, size[::-1], flags=method, borderMode=cv2.BORDER_CONSTANT, borderValue=(fill,) * 4
+    )
+
+
+def augment(
+    frame: Frame, crop: tuple[int, int], scale: float, config: AugmentConfig, rng: Generator, darken: bool
+) -> Frame:
+    """A varied crop of `frame`; `darken` allows its RGB to be made night-like (for frames by day)."""
+    frame = warp(frame, draw_affine(frame.label.shape, crop, scale, config, rng), crop)
+    rgb, thermal, valid = frame.rgb, frame.thermal, frame.valid
+    if rng.random() < config.colour:
+        rgb = vary_colour(rgb, rng)
+    if darken and rng.random() < config.night_like:
+        rgb = night_like(rgb, rng)
+    thermal = vary_thermal(thermal, valid, config, rng)
+    if rng.random() < config.rectangle:
+        rgb, thermal, valid = drop_rectangle(rgb, thermal, valid, rng)
+    if rng.random() < config.drop_rgb:
+        rgb = np.zeros_like(rgb)
+    return replace(frame, rgb=rgb, thermal=thermal, valid=valid)
+
+
+def vary_colour(rgb: NDArray[np.uint8], rng: Generator) -> NDArray[np.uint8]:
+    """Brightness, contrast, saturation and white balance drawn at random; (H, W, 3) uint8 in and out."""
+    image = rgb.astype(np.float32)
+    grey = image.mean(axis=2, keepdims=True)
+    image = grey + (image - grey) * rng.uniform(0.4, 1.5)
+    image *= rng.uniform(0.85, 1.15, 3).astype(np.float32)
+    image = (image - 128) * rng.uniform(0.6, 1.4) + 128 + rng.uniform(-40, 40)
+    return np.clip(image, 0, 255).astype(np.uint8)
+
+
+def night_like(rgb: NDArray[np.uint8], rng: Generator) -> NDArray[np.uint8]:
+    """A day image as a camera at night might have it: dark, flat shadows, noise, a yellow cast, a few bright lamps."""
+    height, width = rgb.shape[:2]
+    image = (rgb.astype(np.float32) / 255) ** rng.uniform(1.0, 2.5) * math.exp(
+        rng.uniform(math.log(0.03), math.log(0.6))
+    )
+    image *= np.array([1.0, rng.uniform(0.7, 1.0), rng.uniform(0.45, 1.0)], np.float32)
+    image += _lamps(height, width, rng)
+    image += rng.normal(0, rng.uniform(0.005, 0.06), image.shape).astype(np.float32)
+    return (np.clip(image, 0, 1) * 255).astype(np.uint8)
+
+
+def _lamps(height: int, width: int, rng: Generator) -> NDArray[np.float32]:
+    """Round glows of lamps at random places: (H, W, 3)."""
+    rows, columns = np.ogrid[:height, :width]
+    glow = np.zeros((height, width, 3), np.float32)
+    for _ in range(rng.integers(0, 5)):
+        radius = math.exp(rng.uniform(math.log(0.01), math.log(0.12))) * width
+        distance = (rows - rng.uniform(0, height)) ** 2 + (columns - rng.uniform(0, width)) ** 2
+        tint = np.array([1, rng.uniform(0.7, 1), rng.uniform(0.4, 1)], np.float32) * rng.uniform(0.3, 1.2)
+        glow += (np.exp(-distance / (2 * radius**2))[..., None] * tint).astype(np.float32)
+    return glow
+
+
+def vary_thermal(
+    thermal: NDArray[np.float32], valid: NDArray[np.bool_], config: AugmentConfig, rng: Generator
+) -> NDArray[np.float32]:
+    """Contrast about the frame's mean, level and noise drawn at random; still within [-1, 1] and 0 where not valid."""
+    mean = float(thermal[valid].mean()) if valid.any() else 0.0
+    gain = math.exp(rng.uniform(-config.thermal_gain, config.thermal_gain))
+    level = mean + rng.uniform(-config.thermal_offset, config.thermal_offset)
+    noise = rng.normal(0, config.thermal_noise, thermal.shape).astype(np.float32)
+    varied = np.clip((thermal - mean) * np.float32(gain) + np.float32(level) + noise, -1, 1)
+    return np.where(valid, varied, np.float32(0))
+
+
+def drop_rectangle(
+    rgb: NDArray[np.uint8], thermal: NDArray[np.float32], valid: NDArray[np.bool_], rng: Generator
+) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.bool_]]:
+    """Take RGB or thermal away in a random rectangle: what remains must do."""
+    height, width = valid.shape
+    tall, wide = (int(rng.uniform(0.2, 0.6) * extent) for extent in (height, width))
+    top, left = int(rng.integers(0, height - tall + 1)), int(rng.integers(0, width - wide + 1))
+    area = np.s_[top : top + tall, left : left + wide]
+    if rng.random() < 0.5:
+        rgb = rgb.copy()
+        rgb[area] = 0
+        return rgb, thermal, valid
+    thermal, valid = thermal.copy(), valid.copy()
+    thermal[area], valid[area] = 0, False
+    return rgb, thermal, valid

@@ -1,0 +1,107 @@
+"""Scores of checkpoints on a split: by day, by night, combined and pooled, per class."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from heatnet.dataset_tools.shards import Dataset, SampleRef
+from heatnet.errors import DatasetError, TrainingError
+from heatnet.progress import track
+from heatnet.segmentation.checkpoint import Checkpoint, load_checkpoint
+from heatnet.segmentation.classes import CLASS_COUNT, IGNORE, class_ids
+from heatnet.segmentation.frames import Frame, read_frame
+from heatnet.segmentation.inference import probabilities
+from heatnet.segmentation.metrics import Confusion, confusion, summarise
+from heatnet.segmentation.pspnet import PSPNet
+
+MODELS = ("rgb_teacher", "thermal_teacher", "heatnet")
+"""The folders of a run, by stage; the last one there is, is what the run is for."""
+
+
+def evaluate(source: Path, dataset: Path, split: str, classes: Sequence[str] | None = None) -> dict[str, Any]:
+    """Score a run or a checkpoint on the labelled frames of `split`; see the interface for the shape of the answer.
+
+    Of a run, all its models are scored side by side under "models", and the top level is the student's, or the last
+    stage's there is. Raises TrainingError or DatasetError where there is nothing to score or to score with.
+    """
+    ids = class_ids(classes)
+    data = Dataset.open(dataset)
+    refs = labelled_refs(data, split)
+    checkpoints = find_checkpoints(source)
+    counts = {
+        name: count_pixels(point.build(), data, refs, point.config.scale, name) for name, point in checkpoints.items()
+    }
+    models = {name: summarise(by_domain, ids) for name, by_domain in counts.items()}
+    return {**list(models.values())[-1], "split": split, "models": models}
+
+
+def find_checkpoints(source: Path) -> dict[str, Checkpoint]:
+    """The best checkpoint of each stage of a run in the order of the stages, or the one checkpoint that `source` is."""
+    if source.is_file():
+        checkpoint = load_checkpoint(source)
+        return {checkpoint.stage: checkpoint}
+    if not source.is_dir():
+        raise TrainingError(f"{source}: no such run or checkpoint")
+    paths = {name: source / name / "best.pt" for name in MODELS}
+    found = {name: load_checkpoint(path) for name, path in paths.items() if path.is_file()}
+    if not found:
+        raise TrainingError(f"{source}: not a run (needs {', '.join(MODELS[:-1])} or {MODELS[-1]} with best.pt in it)")
+    return found
+
+
+def labelled_refs(dataset: Dataset, split: str) -> list[SampleRef]:
+    """The labelled frames of a split. Raises DatasetError where there are none, saying what there is."""
+    refs = dataset.refs(split=split, labelled=True)
+    if not refs:
+        there = sorted({ref.split for ref in dataset.refs(labelled=True)})
+        raise DatasetError(
+            f"{dataset.root}: no labelled frames in split {split!r}; labelled splits: {', '.join(there) or 'none'}"
+        )
+    return refs
+
+
+def count_pixels(
+    network: PSPNet, dataset: Dataset, refs: Sequence[SampleRef], scale: float, name: str
+) -> dict[str, Confusion]:
+    """Confusion counts by domain of a network that sees frames at `scale`; `name` is for the progress bar."""
+    counts: dict[str, Confusion] = {}
+    for ref in track(refs, f"scoring {name}"):
+        frame = read_labelled(dataset, ref)
+        predicted = probabilities(network, frame, scale).argmax(axis=0)
+        empty = np.zeros((CLASS_COUNT, CLASS_COUNT), np.int64)
+        counts[ref.domain] = counts.get(ref.domain, empty) + confusion(frame.label, predicted)
+    return counts
+
+
+def read_labelled(dataset: Dataset, ref: SampleRef) -> Frame:
+    """A frame with its own label. Raises DatasetError where the label holds an id above 13."""
+    frame = read_frame(dataset, ref)
+    highest = int(frame.label.max())
+    if highest > IGNORE:
+        raise DatasetError(
+            f"{dataset.root}: label id {highest} in {ref.sequence} (shard {ref.shard}, sample {ref.row}); "
+            f"0 to {IGNORE} are known"
+        )
+    return frame
+
+
+def spread(refs: Sequence[SampleRef], most: int) -> list[SampleRef]:
+    """At most `most` frames of each domain, evenly over all of them."""
+    chosen: list[SampleRef] = []
+    for domain in ("day", "night"):
+        there = [ref for ref in refs if ref.domain == domain]
+        places = np.unique(np.linspace(0, max(len(there) - 1, 0), min(most, len(there))).round().astype(int))
+        chosen += [there[place] for place in places]
+    return chosen
+
+
+def validator(dataset: Dataset, most: int, scale: float) -> Callable[[PSPNet], dict[str, Any] | None]:
+    """A function that scores a network on the validation split; it returns None where there is none to score on."""
+    refs = spread(dataset.refs(split="val", labelled=True), most)
+
+    def score(network: PSPNet) -> dict[str, Any] | None:
+        return summarise(count_pixels(network, dataset, refs, scale, "validation"), class_ids(None)) if refs else None
+
+    return score

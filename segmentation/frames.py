@@ -1,0 +1,44 @@
+"""One aligned pair as the network sees it: where counts become numbers from -1 to 1."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heatnet.dataset_tools.shards import Dataset, SampleRef
+from heatnet.segmentation.classes import IGNORE
+
+
+@dataclass(frozen=True)
+class Frame:
+    """An aligned pair of images of one size with what is known of their classes."""
+
+    rgb: NDArray[np.uint8]  # (H, W, 3)
+    thermal: NDArray[np.float32]  # (H, W) in [-1, 1], 0 where not valid
+    valid: NDArray[np.bool_]  # (H, W) thermal covers the pixel
+    label: NDArray[np.uint8]  # (H, W) class ids, 13 = ignore
+    confidence: NDArray[np.float32]  # (H, W) in [0, 1], of the label
+
+
+def normalise_thermal(
+    counts: NDArray[np.number], valid: NDArray[np.generic], thermal_range: tuple[float, float]
+) -> NDArray[np.float32]:
+    """Counts clipped to `thermal_range` and scaled to [-1, 1]; 0 where `valid` is 0. The one place that does it."""
+    low, high = thermal_range
+    scaled = (counts.astype(np.float32) - low) * np.float32(2 / max(high - low, 1e-6)) - 1
+    clipped = np.nan_to_num(np.clip(scaled, -1, 1), nan=0.0)
+    return np.where(valid.astype(bool), clipped, 0).astype(np.float32)
+
+
+def normalise_rgb(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Values 0 to 255 scaled to [-1, 1]."""
+    return rgb.astype(np.float32) * np.float32(2 / 255) - 1
+
+
+def read_frame(dataset: Dataset, ref: SampleRef) -> Frame:
+    """Read a sample with the labels it has in the dataset (all 13 where it has none): for evaluation."""
+    sample = dataset.read(ref)
+    valid = sample.valid.astype(bool)
+    thermal = normalise_thermal(sample.thermal, valid, dataset.thermal_range(ref))
+    label = np.full(valid.shape, IGNORE, np.uint8) if sample.label is None else sample.label
+    return Frame(sample.rgb, thermal, valid, label, np.ones(valid.shape, np.float32))

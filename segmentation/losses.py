@@ -1,0 +1,87 @@
+"""The loss terms of HeatNet as pure functions (docs: see the table of the method)."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.functional import (
+    adaptive_avg_pool2d,
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    mse_loss,
+    softmax,
+)
+
+from heatnet.segmentation.classes import IGNORE
+
+DAY, NIGHT = 1.0, 0.0
+
+
+def pixel_cross_entropy(logits: Tensor, label: Tensor) -> Tensor:
+    """Cross entropy of each pixel: logits (B, 13, H, W), label (B, H, W) int64; 0 where the label is 13."""
+    return cross_entropy(logits, label, ignore_index=IGNORE, reduction="none")
+
+
+def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
+    """Sum of weighted values by the sum of weights, 0 where there is no weight; any equal shapes."""
+    return (values * weights).sum() / weights.sum().clamp_min(1e-6)
+
+
+def pixel_weights(label: Tensor, class_weights: Tensor | None = None, counted: Tensor | None = None) -> Tensor:
+    """Weight of each pixel (B, H, W): that of its class (13,), 0 where the label is 13 or `counted` is False."""
+    known = label != IGNORE
+    if counted is not None:
+        known = known & counted
+    if class_weights is None:
+        return known.float()
+    return torch.where(known, class_weights[label.clamp_max(len(class_weights) - 1)], 0.0)
+
+
+def supervised_loss(logits: Tensor, label: Tensor, weights: Tensor) -> Tensor:
+    """Weighted mean of the cross entropy over the pixels of a batch."""
+    return weighted_mean(pixel_cross_entropy(logits, label), weights)
+
+
+def confidence_of(logits: Tensor) -> Tensor:
+    """The largest class probability of each pixel: (B, 13, H, W) to (B, H, W) in [1/13, 1]; softmax taken once."""
+    return softmax(logits, dim=1).amax(dim=1)
+
+
+def class_weights_from(share: Tensor, exponent: float) -> Tensor:
+    """Weights (13,) = share ** -exponent of classes by their share of the labelled pixels, of mean 1 over the pixels.
+
+    Classes that do not occur weigh nothing; `exponent` 0 weighs all others alike.
+    """
+    present = share > 0
+    raw = torch.where(present, share.clamp_min(1e-6) ** -exponent, torch.zeros_like(share))
+    return raw / (raw * share).sum().clamp_min(1e-6)
+
+
+def domain_loss(score: Tensor, target: float, kind: str, weights: Tensor | None = None) -> Tensor:
+    """How far a critic's scores (B, 1, h, w) are from `target`: mse, or bce with logits.
+
+    `weights` (B, H, W) of the image's pixels are averaged over the area that each score stands for.
+    """
+    loss = mse_loss if kind == "mse" else binary_cross_entropy_with_logits
+    values = loss(score, torch.full_like(score, target), reduction="none")
+    if weights is None:
+        return values.mean()
+    return weighted_mean(values, adaptive_avg_pool2d(weights[:, None], (score.shape[2], score.shape[3])))
+
+
+def critic_loss(day: Sequence[Tensor], night: Sequence[Tensor], kind: str) -> Tensor:
+    """What the critics are to learn: sum over maps of l(day, 1) + l(night, 0)."""
+    terms = [domain_loss(score, DAY, kind) for score in day] + [domain_loss(score, NIGHT, kind) for score in night]
+    return torch.stack(terms).sum()
+
+
+def confusion_loss(
+    day: Sequence[Tensor], night: Sequence[Tensor], kind: str, two_way: bool, night_weights: Tensor | None = None
+) -> Tensor:
+    """What the student is to reach: night features that pass for day, and with `two_way` day ones that pass for night.
+
+    Sum over maps of l(night, 1) + l(day, t), t = 0 with `two_way`, else 1; `night_weights` (B, H, W) of night pixels.
+    """
+    by_night = [domain_loss(score, DAY, kind, night_weights) for score in night]
+    by_day = [domain_loss(score, NIGHT if two_way else DAY, kind) for score in day]
+    return torch.stack(by_night + by_day).sum()
