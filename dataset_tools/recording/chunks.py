@@ -4,11 +4,17 @@ import bz2
 import heapq
 import io
 import logging
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
 
 import lz4.frame
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 from heatnet.errors import RecordingError
 
@@ -87,31 +93,36 @@ def _pop(heap: list[tuple[int, int, int, Entry, BinaryIO]]) -> tuple[Entry, byte
 
 
 def read_at(stream: BinaryIO, at: int, size: int) -> bytes:
-    """`size` bytes from `at`; raises RecordingError where the stream ends before."""
-    stream.seek(at)
-    data = stream.read(size)
+    """`size` bytes from `at`; raises RecordingError where the stream ends before, or the disk does not give them."""
+    try:
+        stream.seek(at)
+        data = stream.read(size)
+    except (OSError, OverflowError, MemoryError) as error:
+        raise RecordingError(f"{size} bytes at byte {at} cannot be read ({error})") from error
     if len(data) != size:
         raise RecordingError(f"cut off: {size} bytes needed at byte {at}, {len(data)} there")
     return data
 
 
-def decompress(data: bytes, compression: str, size: int) -> BinaryIO:
-    """The chunk's `size` bytes as a stream; raises RecordingError where they are not what they should be."""
+def decompress(data: bytes, compression: str, size: int) -> io.BytesIO:
+    """The chunk's `size` bytes as a stream, fewer where `data` are cut off; raises RecordingError on damage."""
     if size > MAX_CHUNK_BYTES:
-        raise RecordingError(f"a {compression} chunk of {size} bytes, {MAX_CHUNK_BYTES} is the most that is read")
+        raise RecordingError(f"a chunk of {size} bytes, {MAX_CHUNK_BYTES} is the most that is read")
     try:
         plain = _decompress(data, compression, size)
-    except (OSError, RuntimeError, ValueError, EOFError, MemoryError) as error:
-        raise RecordingError(f"a {compression} chunk does not decompress ({error})") from error
-    if len(plain) != size:
-        raise RecordingError(f"a {compression} chunk has {len(plain)} bytes instead of {size}")
+    except (OSError, RuntimeError, ValueError, EOFError, MemoryError, zstd.ZstdError) as error:
+        raise RecordingError(f"{compression} does not decompress: {error}") from error
     return io.BytesIO(plain)
 
 
 def _decompress(data: bytes, compression: str, size: int) -> bytes:
+    """At most `size` bytes, whatever `data` would make."""
+    if compression in ("", "none"):
+        return data
     if compression == "bz2":
         return bz2.BZ2Decompressor().decompress(data, size)
     if compression == "lz4":
-        plain: bytes = lz4.frame.LZ4FrameDecompressor().decompress(data, size)
-        return plain
-    raise ValueError("this compression is unknown")
+        return bytes(lz4.frame.LZ4FrameDecompressor().decompress(data, size))
+    if compression == "zstd":
+        return zstd.ZstdDecompressor().decompress(data, size)
+    raise ValueError("an unknown compression")

@@ -1,14 +1,17 @@
 """Which reader a path needs."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from heatnet.dataset_tools.recording.bag import BagRecording
 from heatnet.dataset_tools.recording.folder import FolderRecording
+from heatnet.dataset_tools.recording.mcap import McapSource
 from heatnet.dataset_tools.recording.reader import Recording
 from heatnet.dataset_tools.recording.rosbag1 import Rosbag1Source
+from heatnet.dataset_tools.recording.source import Source
 from heatnet.errors import RecordingError
 
-_FORMATS = {".bag": "ROS 1 bag", ".mcap": "MCAP", ".db3": "SQLite rosbag2"}
+_SOURCES: dict[str, Callable[[Path], Source]] = {".bag": Rosbag1Source, ".mcap": McapSource}
 
 
 def open_recording(path: Path) -> Recording:
@@ -20,13 +23,13 @@ def open_recording(path: Path) -> Recording:
         raise RecordingError(f"{path}: no such file or folder; a .bag, .mcap, .db3 or a folder is needed")
     if path.is_dir() and not _is_rosbag2(path):
         return FolderRecording(path)
-    if path.is_file() and path.suffix not in _FORMATS:
+    if path.suffix in _SOURCES and path.is_file():
+        return BagRecording(path, _SOURCES[path.suffix](path))
+    if path.is_file() and path.suffix != ".db3":
         raise RecordingError(f"{path}: not a recording; a .bag, .mcap, .db3 or a folder is needed")
-    if path.suffix == ".bag":
-        return BagRecording(path, Rosbag1Source(path))
     from heatnet.dataset_tools.recording.rosbags_source import RosbagsSource  # what it imports takes 0.3 s
 
-    return BagRecording(path, RosbagsSource(path, _FORMATS.get(path.suffix, "rosbag2 folder")))
+    return BagRecording(path, RosbagsSource(path, "rosbag2 folder" if path.is_dir() else "SQLite rosbag2"))
 
 
 def _is_rosbag2(folder: Path) -> bool:

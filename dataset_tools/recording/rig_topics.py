@@ -37,18 +37,22 @@ def _is_16_bit(recording: Recording, topic: str) -> bool:
 def read_trajectory(recording: Recording, body: Body) -> Trajectory | None:
     """The motion of `body.child_frame` in `body.parent_frame`, from the rig's odometry topic; None where absent.
 
-    Without that topic in the recording, every tf and odometry topic is looked at. An odometry message with empty
-    frames counts as the body's own.
+    Without that topic in the recording, the tf or odometry topic that says most about these frames is taken: two
+    estimates are never mixed. An odometry message with empty frames counts as the body's own.
     """
-    topic = resolve_topic(recording, body.odometry_topic)
+    named = resolve_topic(recording, body.odometry_topic)
     kinds = (*TRANSFORMS, ODOMETRY)
-    topics = [topic] if topic else [t.name for t in recording.topics.values() if t.message_type in kinds]
-    poses = [m for _, m in recording.messages(topics, skipped=[]) if isinstance(m, Pose) and _speaks_of(m, body)]
-    if not poses:
+    topics = [named] if named else [t.name for t in recording.topics.values() if t.message_type in kinds]
+    poses: dict[str, list[Pose]] = {topic: [] for topic in topics}
+    for topic, message in recording.messages(topics, skipped=[]):
+        if isinstance(message, Pose) and _speaks_of(message, body):
+            poses[topic].append(message)
+    best = max(poses.values(), key=len, default=[])
+    if not best:
         return None
-    stamps = np.array([p.stamp_ns for p in poses], np.int64)
+    stamps = np.array([p.stamp_ns for p in best], np.int64)
     return Trajectory.from_samples(
-        stamps, np.array([p.quaternion for p in poses]), np.array([p.translation for p in poses])
+        stamps, np.array([p.quaternion for p in best]), np.array([p.translation for p in best])
     )
 
 

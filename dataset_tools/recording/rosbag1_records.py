@@ -11,7 +11,8 @@ from heatnet.dataset_tools.recording.source import Channel, is_stamped
 from heatnet.errors import RecordingError
 
 MESSAGE, BAG, CHUNK, CHUNK_INFO, CONNECTION = 2, 3, 5, 6, 7
-_MAX_HEADER_BYTES = 1 << 24  # a header holds a few names and numbers; long texts stand in the data
+_MAX_HEADER_BYTES = 1 << 16  # a header holds a few names and numbers; long texts stand in the data
+_MAX_INDEX_BYTES = 1 << 26  # of one record
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,13 @@ def record_at(stream: BinaryIO, at: int) -> Record:
     return Record(fields_of(header[:-4]), at + 8 + length, int.from_bytes(header[-4:], "little"))
 
 
+def data_of(stream: BinaryIO, record: Record) -> bytes:
+    """The data of a record that is part of the index."""
+    if record.size > _MAX_INDEX_BYTES:
+        raise RecordingError(f"a record of kind {record.kind} and {record.size} bytes")
+    return read_at(stream, record.at, record.size)
+
+
 def chunk_at(stream: BinaryIO, at: int) -> tuple[BinaryIO, Iterator[Record]]:
     """The chunk whose record starts at byte `at`: a stream, and the records in it by their places there.
 
@@ -69,19 +77,21 @@ def chunk_at(stream: BinaryIO, at: int) -> tuple[BinaryIO, Iterator[Record]]:
         raise RecordingError(f"a record of kind {chunk.kind} instead")
     compression = chunk.text(b"compression")
     if compression == "none":
-        return stream, _walk(stream, chunk.at, chunk.end, stream.seek(0, io.SEEK_END))
+        return stream, _walk(stream, chunk.at, chunk.end)
     size = chunk.number(b"size", "<I")
-    plain = decompress(read_at(stream, chunk.at, chunk.size), compression, size)
-    return plain, _walk(plain, 0, size, size)
+    packed_bytes = min(chunk.size, stream.seek(0, io.SEEK_END) - chunk.at)
+    plain = decompress(read_at(stream, chunk.at, packed_bytes), compression, size)
+    return plain, _walk(plain, 0, size)
 
 
-def _walk(stream: BinaryIO, at: int, end: int, stream_end: int) -> Iterator[Record]:
+def _walk(stream: BinaryIO, at: int, end: int) -> Iterator[Record]:
+    stream_end = stream.seek(0, io.SEEK_END)
     while at < end:
         record = record_at(stream, at)
-        at = record.end
-        if at > min(end, stream_end):
+        if record.end > min(end, stream_end):
             raise RecordingError(f"{record.size} bytes at byte {record.at} leave the chunk or the file")
         yield record
+        at = record.end
 
 
 def fields_of(header: bytes) -> dict[bytes, bytes]:
@@ -99,7 +109,7 @@ def fields_of(header: bytes) -> dict[bytes, bytes]:
 
 def connection_of(stream: BinaryIO, record: Record) -> tuple[int, Channel]:
     """The id and the topic that a connection record describes."""
-    description = Record(fields_of(read_at(stream, record.at, record.size)), record.at, record.size)
+    description = Record(fields_of(data_of(stream, record)), record.at, record.size)
     topic = "/" + "/".join(part for part in record.text(b"topic").split("/") if part)
     package, _, name = description.text(b"type").rpartition("/")
     message_type = f"{package.split('/')[0]}/msg/{name}"

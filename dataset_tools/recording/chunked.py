@@ -1,0 +1,111 @@
+"""What bags made of chunks have in common: an index that may be missing, and chunks that may be damaged."""
+
+import io
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO
+
+from heatnet.dataset_tools.recording.chunks import Chunk, Damage, Entry, Opened, in_log_order
+from heatnet.dataset_tools.recording.source import Channel, RawMessage
+from heatnet.errors import RecordingError
+
+
+class ChunkedSource(ABC):
+    """A bag as bytes of messages. Every method raises RecordingError, nothing else.
+
+    Chunks are found by the index or, where that is missing or damaged, by walking the file up to its first unreadable
+    byte. A chunk that cannot be read costs its own messages and no others. What was lost stands in `damage`.
+    """
+
+    format: str
+    magic: bytes
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._damage = path, Damage()
+        self.damage = self._damage.lines
+        self._found: dict[int, Channel] = {}  # by number in the file
+        self._counts: Counter[int] = Counter()
+        self._chunks: list[Chunk] = []
+        try:
+            self._size = path.stat().st_size
+            self._file = path.open("rb")
+        except OSError as error:
+            raise RecordingError(f"{path}: cannot be read ({error.strerror or error})") from error
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+        self._numbered = {number: replace(c, count=self._counts[number]) for number, c in self._found.items()}
+        self.channels = list(self._numbered.values())
+
+    def _open(self) -> None:
+        magic = self._file.read(len(self.magic))
+        if magic != self.magic:
+            raise RecordingError(f"{self._path}: not a {self.format}: it starts with {magic!r}, not {self.magic!r}")
+        try:
+            self._read_index()
+        except RecordingError as error:
+            self._damage.note(f"{self._path}: no usable index ({error}); what can be read without it is read")
+            self._found, self._chunks, self._counts = {}, [], Counter()
+            self._scan()
+
+    def _scan(self) -> None:
+        at = self._first_record()
+        while at < self._size:
+            try:
+                at = self._take(at)
+            except RecordingError as error:
+                self._damage.note(f"{self._path}: nothing can be read from byte {at} of {self._size} on ({error})")
+                break
+        if not self._counts:
+            raise RecordingError(f"{self._path}: a {self.format} of {self._size} bytes in which no message can be read")
+
+    def _count(self, at: int) -> None:
+        """Take in the chunk at byte `at` by what it really holds."""
+        entries = self._load(Chunk(0, at, frozenset())).entries
+        counts = Counter(entry.channel for entry in entries)
+        self._chunks.append(Chunk(min((e.log_ns for e in entries), default=0), at, frozenset(counts)))
+        self._counts.update(counts)
+
+    def _load(self, chunk: Chunk) -> Opened:
+        """The chunk's messages, as far as they can be read; where that ends early, it is noted."""
+        entries: list[Entry] = []
+        stream: BinaryIO = self._file
+        try:
+            stream, messages = self._read_chunk(chunk.at)
+            entries.extend(messages)
+        except RecordingError as error:
+            self._damage.note(
+                f"{self._path}: damage after {len(entries)} messages of the chunk at byte {chunk.at} ({error})"
+            )
+        return Opened(stream, entries, 0 if stream is self._file else stream.seek(0, io.SEEK_END))
+
+    def read(self, topics: Collection[str]) -> Iterator[RawMessage]:
+        """Messages of `topics` in the order of the log."""
+        channels = {number: c for number, c in self._numbered.items() if c.topic in topics}
+        for entry, data in in_log_order(self._chunks, self._load, frozenset(channels)):
+            yield RawMessage(channels[entry.channel], entry.log_ns, data)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+    @abstractmethod
+    def _read_index(self) -> None:
+        """Fill `_found`, `_counts` and `_chunks`, or raise RecordingError."""
+
+    @abstractmethod
+    def _first_record(self) -> int:
+        """Byte of the first record after the file's header."""
+
+    @abstractmethod
+    def _take(self, at: int) -> int:
+        """Take in the record at byte `at` of a file without an index; the byte after it."""
+
+    @abstractmethod
+    def _read_chunk(self, at: int) -> tuple[BinaryIO, Iterator[Entry]]:
+        """The stream of the chunk at byte `at` and its messages there; channels it describes are taken in."""
