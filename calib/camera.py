@@ -111,6 +111,23 @@ class Camera:
         yy = g + y * y * slope + 6 * p1 * y + 2 * p2 * x
         return np.stack([xx, cross, cross, yy], -1).reshape(-1, 2, 2)
 
+    def coefficient_jacobian(self, xy: Array) -> Array:
+        """Derivative (N, 2, K) of `distort` by the K distortion coefficients."""
+        if self.model == "none":
+            return np.zeros((len(xy), 2, len(self.distortion)))
+        x, y = xy.T
+        r2 = x * x + y * y
+        if self.model == "equidistant":
+            r = np.sqrt(r2)
+            theta = np.arctan(r)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                powers = theta[:, None] ** np.array([3, 5, 7, 9]) / r[:, None]
+            return xy[:, :, None] * np.where(r[:, None] > 1e-8, powers, 0.0)[:, None, :]
+        cross = 2 * x * y
+        tangential = [np.stack([cross, r2 + 2 * y * y], 1), np.stack([r2 + 2 * x * x, cross], 1)]
+        radial = [xy * (r2**power)[:, None] for power in (1, 2, 3)]
+        return np.stack([*radial[:2], *tangential, *radial[2:]], -1)[:, :, : len(self.distortion)]
+
     def scaled(self, width: int, height: int) -> "Camera":
         """The same camera after its image was resized to `width` x `height`."""
         scale = np.array([width / self.resolution[0], height / self.resolution[1]])

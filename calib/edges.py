@@ -1,0 +1,119 @@
+"""Edges of an image to a fraction of a pixel.
+
+Gradient maxima along the gradient (Canny 1986) with a parabola through the three magnitudes across the edge.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Plane = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class EdgeConfig:
+    """Where edges are looked for and how many are kept."""
+
+    sigma_px: float = 1.6  # blur of the RGB image: about what the thermal optics do at half the resolution
+    noise_multiple: float = 6.0  # an edge stands this many noise deviations out of the gradient
+    cell_px: int = 96  # the strongest of every cell are kept, so that no part of the image dominates
+    per_cell: int = 40
+    spacing_px: int = 5  # one edge point a little square: neighbours say the same
+
+
+@dataclass(frozen=True)
+class EdgePoints:
+    """Edge points of one image."""
+
+    pixels: Array  # (N, 2)
+    normals: Array  # (N, 2) unit vectors across the edge
+    strengths: Array  # (N,) gradient over the noise of the gradient
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def pick(self, index: NDArray[np.int64] | NDArray[np.bool_]) -> "EdgePoints":
+        """The points that `index` selects."""
+        return EdgePoints(self.pixels[index], self.normals[index], self.strengths[index])
+
+
+def gradient(image: Plane, sigma_px: float) -> tuple[Plane, Plane]:
+    """Derivatives by x and y (H, W) of an image (H, W) under a Gaussian of `sigma_px`."""
+    blurred = cv2.GaussianBlur(image, (0, 0), sigma_px, borderType=cv2.BORDER_REPLICATE)
+    x = cv2.Sobel(blurred, cv2.CV_32F, 1, 0, ksize=3, scale=0.125, borderType=cv2.BORDER_REPLICATE)
+    y = cv2.Sobel(blurred, cv2.CV_32F, 0, 1, ksize=3, scale=0.125, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(x, np.float32), np.asarray(y, np.float32)
+
+
+def colour_gradient(rgb: NDArray[np.uint8], sigma_px: float) -> tuple[Plane, Plane]:
+    """Gradient (H, W) twice of the colour channel that changes most; square roots even out photon noise."""
+    planes = [gradient(np.sqrt(rgb[..., c].astype(np.float32)), sigma_px) for c in range(rgb.shape[-1])]
+    x, y = (np.stack(axis) for axis in zip(*planes, strict=True))
+    strongest = np.argmax(x * x + y * y, axis=0)[None]
+    return np.take_along_axis(x, strongest, 0)[0], np.take_along_axis(y, strongest, 0)[0]
+
+
+def noise_of(magnitude: Plane) -> float:
+    """Deviation of one gradient component where nothing but noise is, from the flattest quarter of the pixels."""
+    quarter = float(np.quantile(magnitude[::3, ::3], 0.25))
+    return max(quarter / 0.76, 1e-6)  # the lower quartile of a Rayleigh distribution is 0.76 deviations
+
+
+def find_edges(rgb: NDArray[np.uint8], config: EdgeConfig) -> EdgePoints:
+    """Edge points of an image (H, W, 3), spread over it."""
+    x, y = colour_gradient(rgb, config.sigma_px)
+    magnitude = np.hypot(x, y)
+    noise = noise_of(magnitude)
+    rows, columns = np.nonzero(_candidates(magnitude, config.noise_multiple * noise))
+    points = _refine(x, y, magnitude, rows, columns)
+    points = EdgePoints(points.pixels, points.normals, points.strengths / noise)
+    points = points.pick(_strongest_a_cell(points, config.spacing_px, 1))
+    return points.pick(_strongest_a_cell(points, config.cell_px, config.per_cell))
+
+
+def _candidates(magnitude: Plane, threshold: float) -> NDArray[np.bool_]:
+    """Pixels above the threshold and not below both neighbours along either axis; the image's border is left out."""
+    centre = magnitude[1:-1, 1:-1]
+    beside = (centre >= magnitude[1:-1, :-2]) & (centre >= magnitude[1:-1, 2:])
+    above = (centre >= magnitude[:-2, 1:-1]) & (centre >= magnitude[2:, 1:-1])
+    chosen = np.zeros(magnitude.shape, dtype=np.bool_)
+    chosen[8:-8, 8:-8] = ((centre > threshold) & (beside | above))[7:-7, 7:-7]
+    return chosen
+
+
+def _refine(x: Plane, y: Plane, magnitude: Plane, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> EdgePoints:
+    """The maxima across the edge among the candidates, moved to the top of the parabola."""
+    pixels = np.stack([columns, rows], 1).astype(np.float64)
+    middle = magnitude[rows, columns].astype(np.float64)
+    normals = np.stack([x[rows, columns], y[rows, columns]], 1) / middle[:, None]
+    ahead, behind = (sample(magnitude, pixels + side * normals) for side in (1.0, -1.0))
+    bend = ahead + behind - 2 * middle
+    top = (middle >= ahead) & (middle >= behind) & (bend < 0)
+    offset = np.where(top, 0.5 * (behind - ahead) / np.where(bend < 0, bend, -1.0), 0.0)
+    found = EdgePoints(pixels + offset[:, None] * normals, normals, middle)
+    return found.pick(top)
+
+
+def _strongest_a_cell(points: EdgePoints, cell_px: int, count: int) -> NDArray[np.int64]:
+    """Indices of the `count` strongest points of every square of `cell_px`."""
+    cells = np.floor(points.pixels / cell_px).astype(np.int64)
+    key = cells[:, 1] * 100_000 + cells[:, 0]
+    order = np.lexsort((-points.strengths, key))
+    _, starts, sizes = np.unique(key[order], return_index=True, return_counts=True)
+    rank = np.arange(len(order)) - np.repeat(starts, sizes)
+    return np.sort(order[rank < count])
+
+
+def sample(plane: Plane, pixels: NDArray[np.floating]) -> Plane:
+    """Values (...,) of an image (H, W) at pixels (..., 2), linear between them; 0 outside."""
+    shape = pixels.shape[:-1]
+    count = int(np.prod(shape))
+    lines = -(-count // 4096) or 1  # remap takes no more than 32767 columns
+    places = np.full((2, lines * 4096), -10, dtype=np.float32)
+    places[:, :count] = pixels.reshape(-1, 2).T
+    u, v = places.reshape(2, lines, 4096)
+    values = cv2.remap(plane, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0.0)
+    return np.asarray(values, dtype=np.float32).reshape(-1)[:count].reshape(shape)

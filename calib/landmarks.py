@@ -1,0 +1,63 @@
+"""Edge points of the left RGB image with depth: what is looked for in the thermal images."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heatnet.calib.depth import DepthImage
+from heatnet.calib.edges import EdgePoints
+from heatnet.calib.rig import RigCamera
+
+Array = NDArray[np.float64]
+BESIDE_PX = (4.0, 7.0)  # how far beside an edge its two sides are asked for their depth
+ALONG_PX = 2.0
+JUMP = 0.08  # sides whose depths differ by this share belong to two surfaces
+
+
+@dataclass(frozen=True)
+class Landmarks:
+    """Points on edges in the frame of the left RGB camera (cam0), at the stamp of their key frame."""
+
+    points: Array  # (N, 3) metres
+    along: Array  # (N, 3) a second point of the same edge nearby
+    pixels: Array  # (N, 2) in the raw left image
+    strengths: Array  # (N,)
+    outline: NDArray[np.bool_]  # (N,) on the outline of something nearer than what is behind
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def pick(self, index: NDArray[np.int64] | NDArray[np.bool_]) -> "Landmarks":
+        """The landmarks that `index` selects."""
+        return Landmarks(
+            self.points[index], self.along[index], self.pixels[index], self.strengths[index], self.outline[index]
+        )
+
+
+def place_edges(edges: EdgePoints, left: RigCamera, depth: DepthImage) -> Landmarks:
+    """Give edges (N) of the raw left image their depth; those without any are left out.
+
+    At an occlusion the edge belongs to the nearer side.
+    """
+    rays, found = left.camera.unproject(edges.pixels)
+    tangents = edges.normals[:, ::-1] * np.array([1.0, -1.0])
+    along, also = left.camera.unproject(edges.pixels + ALONG_PX * tangents)
+    sides = np.stack([_side_depth(edges, left, depth, sign) for sign in (-1.0, 1.0)])
+    nearer, farther = np.fmin(*sides), np.fmax(*sides)
+    good = found & also & np.isfinite(nearer)
+    cam0 = left.cam_from_cam0.inverse()
+    with np.errstate(invalid="ignore"):
+        outline = farther > nearer * (1 + JUMP)
+    z = nearer[:, None]
+    return Landmarks(cam0.apply(rays * z), cam0.apply(along * z), edges.pixels, edges.strengths, outline).pick(good)
+
+
+def _side_depth(edges: EdgePoints, left: RigCamera, depth: DepthImage, sign: float) -> Array:
+    """Depth (N,) beside the edges on one side: the mean of what is known there."""
+    samples = []
+    for distance in BESIDE_PX:
+        rays, found = left.camera.unproject(edges.pixels + sign * distance * edges.normals)
+        samples.append(np.where(found, depth.sample(rays), np.nan))
+    first, second = samples
+    return np.where(np.isfinite(first), first, second)

@@ -1,0 +1,92 @@
+"""From a rough estimate to a fine one: radii shrink while parameters are released in the order the data carry them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from heatnet.calib.matching import Search
+from heatnet.calib.parameters import Estimate, Prior
+from heatnet.calib.solve import Matches, Normal, Observation, match, normal_equations, solve_free, solve_joint
+
+Observe = Callable[[float, int], tuple[Observation, ...]]
+EVERY_FRAME = 99
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One radius of the search."""
+
+    radius_px: float
+    blur_px: float
+    released: tuple[str, ...]  # what the names of the parameters start with
+    steps: int
+    frames: int  # thermal frames a key frame
+    every: int = 1  # of how many landmarks one is looked for
+
+
+APPROACH = (
+    Stage(14, 2.0, ("rotation", "f", "k1"), 4, 1, 3),
+    Stage(10, 1.5, ("rotation", "f", "k1", "k2"), 4, 1, 3),
+    Stage(6, 1.2, ("rotation", "f", "c", "k"), 3, 1, 2),
+)
+SETTLE = (
+    Stage(6, 1.2, ("",), 3, 1),
+    Stage(3, 1.0, ("",), 3, EVERY_FRAME),
+)
+FINAL = Stage(2, 1.0, ("",), 4, EVERY_FRAME)
+SCALE_SHARE = 1 / 3  # of the radius: where the robust weights turn
+MATCH_SIGMA_PX = 3.0  # worth of one match: 0.3 px each, and a hundred neighbours that err alike
+
+
+@dataclass(frozen=True)
+class Fit:
+    """An estimate and the matches it was last solved with."""
+
+    estimate: Estimate
+    matches: Matches
+    normal: Normal
+
+
+def refine(observe: Observe, start: Estimate, guess: Estimate, prior: Prior, stages: Sequence[Stage]) -> Estimate:
+    """Run `start` through the stages; `guess` is what the prior is about."""
+    estimate = start
+    for stage in stages:
+        observations = [o.thinned(stage.every) for o in observe(stage.blur_px, stage.frames)]
+        free = np.array([name.startswith(stage.released) for name in estimate.names])
+        for _ in range(stage.steps):
+            estimate = estimate.moved(solve_free(fit(observations, estimate, guess, prior, stage).normal, free))
+    return estimate
+
+
+def fit(observations: Sequence[Observation], estimate: Estimate, guess: Estimate, prior: Prior, stage: Stage) -> Fit:
+    """Match at an estimate and set up the equations of the next step."""
+    matches = match(observations, estimate, Search(stage.radius_px))
+    normal = normal_equations(matches, estimate, guess, prior, stage.radius_px * SCALE_SHARE, MATCH_SIGMA_PX)
+    return Fit(estimate, matches, normal)
+
+
+def refine_jointly(
+    observes: Sequence[Observe], starts: Sequence[Estimate], guesses: Sequence[Estimate], prior: Prior, stage: Stage
+) -> list[Fit]:
+    """The last stage for all thermal cameras at once: they are triggered together and share their lag."""
+    shared = float(np.mean([s.lag_s for s in starts]))
+    estimates = [replace(s, lag_s=shared) for s in starts]
+    observations = [observe(stage.blur_px, stage.frames) for observe in observes]
+    lag_information = 1 / prior.lag_s**2
+    for _ in range(stage.steps):
+        fits = _fits(observations, estimates, guesses, prior, stage)
+        pull = lag_information * (guesses[0].lag_s - estimates[0].lag_s)
+        steps = solve_joint([f.normal for f in fits], lag_information, pull)
+        estimates = [e.moved(step) for e, step in zip(estimates, steps, strict=True)]
+    return _fits(observations, estimates, guesses, prior, stage)
+
+
+def _fits(
+    observations: Sequence[Sequence[Observation]],
+    estimates: Sequence[Estimate],
+    guesses: Sequence[Estimate],
+    prior: Prior,
+    stage: Stage,
+) -> list[Fit]:
+    return [fit(o, e, g, prior, stage) for o, e, g in zip(observations, estimates, guesses, strict=True)]

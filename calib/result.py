@@ -1,0 +1,169 @@
+"""What a calibration gives: the refined rig, and how far to trust it."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heatnet.calib.camchain import write_rig
+from heatnet.calib.parameters import POSE, Estimate
+from heatnet.calib.refine import Fit
+from heatnet.calib.rig import Rig, RigCamera
+from heatnet.calib.rigid import rotation_log
+from heatnet.calib.score import Score
+from heatnet.calib.uncertainty import AlignmentGrid, Uncertainty
+from heatnet.files import atomic_file
+
+Status = Literal["good", "inconclusive"]
+FORMAT_VERSION = 1
+PRIOR_RULES = 0.5  # from this share on a value is called the prior's
+TIED = 0.95  # correlation from which two parameters are called tied
+
+
+@dataclass(frozen=True)
+class FrameUse:
+    """What one key frame gave."""
+
+    recording: str
+    stamp_ns: int
+    matches: int
+
+
+@dataclass(frozen=True)
+class CameraResult:
+    """One thermal camera before and after."""
+
+    before: RigCamera
+    after: RigCamera
+    start: Estimate  # what the coarse search chose
+    fit: Fit
+    uncertainty: Uncertainty
+    grid: AlignmentGrid
+    score: Score
+    frames: tuple[FrameUse, ...]
+    held_out_px: float  # median distance of matches from a calibration without their key frame
+    split_half_px: float  # mean distance between the calibrations of two halves
+    stated_px: float  # the mean alignment error is below this in 95 % of all cases
+    status: Status
+    reason: str
+
+    @property
+    def estimate(self) -> Estimate:
+        """The estimate that the result speaks of."""
+        return self.fit.estimate
+
+    def values(self) -> NDArray[np.float64]:
+        """Values (P,) as people read them: rotation vector, centre of the camera in cam0, intrinsics, lag."""
+        pose = self.estimate.cam_from_cam0
+        camera = self.estimate.camera
+        turn, centre = rotation_log(pose.rotation), pose.inverse().translation
+        return np.concatenate([turn, centre, camera.intrinsics, camera.distortion, [self.estimate.lag_s]])
+
+    def prior_directions(self) -> list[str]:
+        """In plain words, what the data did not fix."""
+        names = self.estimate.names
+        share = self.uncertainty.prior_share
+        lines = [f"{n}: {s:.0%} from the prior" for n, s in zip(names, share, strict=True) if s > PRIOR_RULES]
+        correlation = self.uncertainty.correlation()
+        for i, j in zip(*np.triu_indices(len(names), 1), strict=True):
+            if abs(correlation[i, j]) > TIED:
+                lines.append(f"{names[i]} and {names[j]} move together (correlation {correlation[i, j]:+.3f})")
+        return lines
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        units = {"rotation": "rad", "translation": "m", "f": "px", "c": "px", "lag": "s"}
+        parameters = {}
+        rows = zip(
+            self.estimate.names, self.values(), self.uncertainty.half_width, self.uncertainty.prior_share, strict=True
+        )
+        for name, value, half, share in rows:
+            unit = next((u for start, u in units.items() if name.startswith(start)), "")
+            interval = [float(value - half), float(value + half)]
+            parameters[name] = {"value": float(value), "interval_95": interval, "prior_share": float(share)}
+            if unit:
+                parameters[name]["unit"] = unit
+        return {
+            "topic": self.after.topic,
+            "status": self.status,
+            "reason": self.reason,
+            "image": "raw",
+            "distortion_model": self.after.camera.model,
+            "T_cam_cam0": self.estimate.cam_from_cam0.matrix.tolist(),
+            "directions": f"T_cam_cam0 maps points of cam0 into {self.after.name}; {POSE[3][:-2]} is the centre of "
+            f"{self.after.name} in cam0; rotation is the rotation vector of T_cam_cam0",
+            "parameters": parameters,
+            "from_prior": self.prior_directions(),
+            "alignment_error_px": {
+                "stated_95": self.stated_px,
+                "split_half": self.split_half_px,
+                "held_out_median_residual": self.held_out_px,
+            },
+            "score": {"agreement": self.score.agreement, "margin": self.score.margin},
+            "matches": len(self.fit.matches),
+            "frames": [vars(frame) for frame in self.frames],
+        }
+
+
+def _camera_lines(result: CameraResult) -> list[str]:
+    camera, centre = result.after.camera, result.after.cam_from_cam0.inverse().translation
+    turn = np.rad2deg(np.linalg.norm(rotation_log(_turned(result))))
+    numbers = " ".join(f"{v:.2f}" for v in camera.intrinsics), " ".join(f"{v:.4f}" for v in camera.distortion)
+    return [
+        f"{result.after.name} {result.after.topic}: {result.status}, {result.reason}",
+        f"  fx fy cx cy {numbers[0]}   {camera.model} {numbers[1]}",
+        f"  centre in cam0 {' '.join(f'{v:.3f}' for v in centre)} m, turned by {turn:.2f} degrees from the guess",
+    ]
+
+
+def _turned(result: CameraResult) -> NDArray[np.float64]:
+    return result.after.cam_from_cam0.rotation @ result.before.cam_from_cam0.rotation.T
+
+
+@dataclass(frozen=True)
+class CalibrationResult:
+    """The refined rig and one result a thermal camera."""
+
+    rig: Rig
+    cameras: tuple[CameraResult, ...]
+    config: dict[str, Any]
+
+    @property
+    def status(self) -> Status:
+        """Good where every camera is."""
+        return "good" if all(c.status == "good" for c in self.cameras) else "inconclusive"
+
+    def lines(self) -> list[str]:
+        """The result in a few lines for people."""
+        return [line for camera in self.cameras for line in _camera_lines(camera)]
+
+    def as_dict(self) -> dict[str, Any]:
+        """What calibration.json holds."""
+        cameras = {camera.after.name: camera.as_dict() for camera in self.cameras}
+        return {"format_version": FORMAT_VERSION, "status": self.status, "cameras": cameras, "config": self.config}
+
+
+def write_calibration(result: CalibrationResult, path: Path) -> Path:
+    """Write the camchain YAML at `path` and calibration.json beside it; returns the path of the latter.
+
+    Each is whole or not there.
+    """
+    beside = path.with_name("calibration.json")
+    with atomic_file(beside) as temporary:
+        temporary.write_text(json.dumps(_finite(result.as_dict()), indent=1, allow_nan=False))
+    write_rig(path, result.rig)
+    return beside
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN: null stands for what is not known."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value

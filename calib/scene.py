@@ -1,0 +1,93 @@
+"""The key frames made ready: landmarks with depth, and thermal frames with the motion since the key frame."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heatnet.calib.depth import StereoDepth
+from heatnet.calib.edges import EdgeConfig, find_edges
+from heatnet.calib.landmarks import Landmarks, place_edges
+from heatnet.calib.matching import ThermalGradient
+from heatnet.calib.motion import CamMotion
+from heatnet.calib.rig import Rig
+from heatnet.calib.solve import Observation
+from heatnet.calib.views import View, Views
+from heatnet.errors import CalibrationError
+from heatnet.progress import track
+
+log = logging.getLogger(__name__)
+LEAST_POINTS = 1500
+LEAST_POINTS_A_VIEW = 100
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One key frame with what is looked for in its thermal frames."""
+
+    index: int  # into Views.views
+    view: View
+    landmarks: Landmarks
+    motion: CamMotion
+
+
+def prepare(views: Views, rig: Rig, edges: EdgeConfig) -> tuple[Scene, ...]:
+    """Find edges in every key frame and give them depth by stereo; key frames with hardly any are left out.
+
+    Raises CalibrationError where too few edge points remain.
+    """
+    if len(rig.rgb) < 2:
+        raise CalibrationError(f"{views.names()}: the rig file has one RGB camera; depth by stereo needs two")
+    if all(view.right is None for view in views.views):
+        raise CalibrationError(
+            f"{views.names()}: no images of the right RGB camera {rig.rgb[1].topic} for stereo depth"
+        )
+    stereo = StereoDepth(rig.rgb[0], rig.rgb[1])
+    scenes = []
+    for index, view in enumerate(track(views.views, "Finding edges and depth")):
+        if view.right is None:
+            continue
+        landmarks = place_edges(find_edges(view.left, edges), rig.rgb_left, stereo.match(view.left, view.right))
+        motion = CamMotion(views.trajectories[view.recording], rig.body)
+        if len(landmarks) >= LEAST_POINTS_A_VIEW:
+            scenes.append(Scene(index, view, landmarks, motion))
+    total = sum(len(s.landmarks) for s in scenes)
+    if total < LEAST_POINTS:
+        raise CalibrationError(
+            f"{views.names()}: {total} edge points with depth in {len(views.views)} key frames; "
+            f"at least {LEAST_POINTS} are needed (too dark, a bare scene, or left and right do not match?)"
+        )
+    log.info("%d edge points with depth in %d of %d key frames", total, len(scenes), len(views.views))
+    return tuple(scenes)
+
+
+def observer(scenes: Sequence[Scene], name: str) -> Callable[[float, int], tuple[Observation, ...]]:
+    """A function of blur and frames that gives the observations of the thermal camera `name`, each computed once."""
+    cache: dict[tuple[float, int], tuple[Observation, ...]] = {}
+
+    def observe(sigma_px: float, frames: int) -> tuple[Observation, ...]:
+        if (sigma_px, frames) not in cache:
+            cache[sigma_px, frames] = tuple(
+                _observe(scene, frame.stamp_ns, frame.pixels, sigma_px)
+                for scene in scenes
+                for frame in scene.view.thermal.get(name, ())[:frames]
+            )
+        return cache[sigma_px, frames]
+
+    return observe
+
+
+def _observe(scene: Scene, stamp_ns: int, pixels: NDArray[np.uint16], sigma_px: float) -> Observation:
+    motion = scene.motion.between(stamp_ns, scene.view.stamp_ns)
+    before, after, seconds = scene.motion.rate(stamp_ns, scene.view.stamp_ns)
+    points = scene.landmarks.points
+    return Observation(
+        scene.index,
+        stamp_ns,
+        ThermalGradient.of(pixels, sigma_px),
+        motion.apply(points),
+        motion.apply(scene.landmarks.along),
+        (after.apply(points) - before.apply(points)) / seconds,
+    )

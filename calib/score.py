@@ -1,0 +1,64 @@
+"""A second opinion on an estimate: how well edges agree in direction where they are predicted, no search involved.
+
+Each landmark inside the thermal image votes with the cosine of twice the angle between its edge and the thermal
+gradient, weighted by how clear that gradient is: 1 where every edge is met, 0 on average where edges meet by chance.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heatnet.calib.edges import sample
+from heatnet.calib.parameters import Estimate
+from heatnet.calib.solve import Observation
+
+Array = NDArray[np.float64]
+CLEAR = 8.0  # a gradient of this many deviations of the noise has half a vote
+RINGS_RAD = (0.012, 0.025, 0.04)  # how far wrong the estimates are that it is compared with
+DIRECTIONS = 8
+
+
+@dataclass(frozen=True)
+class Score:
+    """Agreement of an estimate, and of estimates turned away from it."""
+
+    agreement: float  # -1..1
+    turned: float  # the best of those turned away
+    seen: int  # landmarks inside the thermal images
+
+    @property
+    def margin(self) -> float:
+        """How far the estimate stands out: 0 when turning away costs nothing, near 1 when it costs everything."""
+        return 1 - max(self.turned, 0.0) / self.agreement if self.agreement > 0 else 0.0
+
+
+def agreement(observations: Collection[Observation], estimate: Estimate) -> tuple[float, int]:
+    """Mean vote of the landmarks, and how many fell into the images."""
+    votes, seen = 0.0, 0
+    for observation in observations:
+        placed = estimate.place(observation.points, observation.velocities)
+        pixels, real = estimate.camera.project(placed)
+        beside, also = estimate.camera.project(estimate.place(observation.along, observation.velocities))
+        inside = real & also & estimate.camera.sees(pixels, 3.0)
+        pixels, along = pixels[inside], (beside - pixels)[inside]
+        x, y = sample(observation.image.x, pixels), sample(observation.image.y, pixels)
+        square = x * x + y * y
+        parallel = (x * along[:, 0] + y * along[:, 1]) ** 2 / np.maximum((along**2).sum(1), 1e-18)
+        length = np.sqrt(square)
+        votes += float(((square - 2 * parallel) / np.maximum(length * (length + CLEAR), 1e-18)).sum())
+        seen += len(pixels)
+    return votes / max(seen, 1), seen
+
+
+def score(observations: Collection[Observation], estimate: Estimate) -> Score:
+    """Agreement of the estimate beside that of its neighbourhood."""
+    here, seen = agreement(observations, estimate)
+    turned = []
+    for radius in RINGS_RAD:
+        for angle in 2 * np.pi * np.arange(DIRECTIONS) / DIRECTIONS:
+            step = np.zeros(len(estimate.names))
+            step[:2] = radius * np.cos(angle), radius * np.sin(angle)
+            turned.append(agreement(observations, estimate.moved(step))[0])
+    return Score(here, max(turned), seen)

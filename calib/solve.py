@@ -1,0 +1,127 @@
+"""Robust least squares of a thermal camera on matched edges, with priors.
+
+Iteratively reweighted Gauss-Newton; the weights are those of Geman and McClure (1987), under which far outliers count
+for nothing.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heatnet.calib.matching import Search, ThermalGradient, search
+from heatnet.calib.parameters import Estimate, Prior
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Observation:
+    """Landmarks of one key frame against one thermal frame."""
+
+    view: int
+    stamp_ns: int
+    image: ThermalGradient
+    points: Array  # (N, 3) in cam0 at the thermal frame's stamp
+    along: Array  # (N, 3) likewise
+    velocities: Array  # (N, 3) m/s in cam0
+
+    def thinned(self, every: int) -> "Observation":
+        """The same with one of `every` landmarks."""
+        if every == 1:
+            return self
+        keep = slice(None, None, every)
+        return replace(self, points=self.points[keep], along=self.along[keep], velocities=self.velocities[keep])
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Landmarks found in thermal images."""
+
+    residuals: Array  # (M,) px across the edge, found minus predicted
+    jacobian: Array  # (M, P) of the prediction across the edge
+    pixels: Array  # (M, 2) predicted
+    normals: Array  # (M, 2)
+    depths: Array  # (M,) metres
+    views: NDArray[np.int64]  # (M,)
+    tried: int  # how many landmarks fell into the images
+
+    def __len__(self) -> int:
+        return len(self.residuals)
+
+
+def match(observations: Collection[Observation], estimate: Estimate, config: Search) -> Matches:
+    """Look for every landmark of every observation around where the estimate says it is."""
+    parts = [_match_one(o, estimate, config) for o in observations]
+    columns = {f.name: [getattr(p, f.name) for p in parts] for f in fields(Matches) if f.name != "tried"}
+    return Matches(**{k: np.concatenate(c) for k, c in columns.items()}, tried=sum(p.tried for p in parts))
+
+
+def _match_one(observation: Observation, estimate: Estimate, config: Search) -> Matches:
+    placed = estimate.place(observation.points, observation.velocities)
+    pixels, real = estimate.camera.project(placed)
+    beside, also = estimate.camera.project(estimate.place(observation.along, observation.velocities))
+    inside = np.flatnonzero(real & also & estimate.camera.sees(pixels, 3.0))
+    along = beside[inside] - pixels[inside]
+    length = np.hypot(*along.T)
+    normals = along[:, ::-1] * np.array([1.0, -1.0]) / np.maximum(length, 1e-9)[:, None]
+    offsets, _ = search(observation.image, pixels[inside], normals, config)
+    hit = np.isfinite(offsets) & (length > 1e-6)
+    index = inside[hit]
+    derivative = estimate.jacobian(placed[index], observation.velocities[index])
+    across = np.einsum("ni,nip->np", normals[hit], derivative)
+    views = np.full(len(index), observation.view)
+    return Matches(offsets[hit], across, pixels[index], normals[hit], placed[index, 2], views, tried=len(inside))
+
+
+@dataclass(frozen=True)
+class Normal:
+    """Normal equations of one camera at an estimate: the step solves `information @ step = pull`."""
+
+    information: Array  # (P, P) of data and prior together
+    data: Array  # (P, P) of the data alone
+    pull: Array  # (P,)
+    weights: Array  # (M,) in 0..1
+
+
+def robust_weights(residuals: Array, scale_px: float) -> Array:
+    """Weights (M,) in 0..1 of Geman and McClure."""
+    return 1 / (1 + (residuals / scale_px) ** 2) ** 2
+
+
+def normal_equations(
+    matches: Matches, estimate: Estimate, guess: Estimate, prior: Prior, scale_px: float, sigma_px: float
+) -> Normal:
+    """Matches against priors; `sigma_px` is what one match is worth, neighbours that err alike considered."""
+    weights = robust_weights(matches.residuals, scale_px)
+    weighted = matches.jacobian * (weights / sigma_px**2)[:, None]
+    rows = prior.rows(guess)
+    data = weighted.T @ matches.jacobian
+    pull = weighted.T @ matches.residuals - rows.T @ (rows @ estimate.difference(guess))
+    return Normal(data + rows.T @ rows, data, pull, weights)
+
+
+def solve_free(normal: Normal, free: NDArray[np.bool_]) -> Array:
+    """The step (P,) of the free parameters; the others stay."""
+    step = np.zeros(len(normal.pull))
+    step[free] = np.linalg.solve(normal.information[np.ix_(free, free)], normal.pull[free])
+    return step
+
+
+def solve_joint(normals: Sequence[Normal], lag_information: float, lag_pull: float) -> list[Array]:
+    """Steps of several cameras that share their lag, the last parameter of each.
+
+    Each camera's equations hold the prior of the lag; all but one of these priors are taken out again.
+    """
+    sizes = [len(n.pull) - 1 for n in normals]
+    total = sum(sizes) + 1
+    matrix, right = np.zeros((total, total)), np.zeros(total)
+    places = [np.append(np.arange(size) + sum(sizes[:i]), total - 1) for i, size in enumerate(sizes)]
+    for place, normal in zip(places, normals, strict=True):
+        matrix[np.ix_(place, place)] += normal.information
+        right[place] += normal.pull
+    matrix[-1, -1] -= (len(normals) - 1) * lag_information
+    right[-1] -= (len(normals) - 1) * lag_pull
+    step = np.linalg.solve(matrix, right)
+    return [step[place] for place in places]
