@@ -17,9 +17,14 @@ class BagRecording(Recording):
     """A ROS 1 bag, an MCAP, or a rosbag2."""
 
     def __init__(self, path: Path, source: Source) -> None:
-        self.path, self.format, self.damage = path, source.format, source.damage
+        self.path, self.format = path, source.format
         self._source = source
         self.topics = _topics(source.channels)
+
+    @property
+    def damage(self) -> list[str]:
+        """See Recording."""
+        return self._source.damage
 
     def timelines(self, topics: Collection[str]) -> dict[str, Timeline]:
         """See Recording."""

@@ -21,6 +21,7 @@ from heatnet.errors import RecordingError
 _LOG = logging.getLogger(__name__)
 MAX_CHUNK_BYTES = 1 << 28  # recorders write chunks of some MiB; a larger compressed one is taken for damage
 _BUDGET_BYTES = 1 << 28
+_MAX_LINES = 50
 
 
 @dataclass(frozen=True)
@@ -57,10 +58,11 @@ class Damage:
         self.lines: list[str] = []
 
     def note(self, line: str) -> None:
-        """Remember `line` unless it is known."""
-        if line not in self.lines:
-            self.lines.append(line)
-            _LOG.warning("%s", line)
+        """Remember `line` unless it is known, or there are too many to read."""
+        if line in self.lines or len(self.lines) > _MAX_LINES:
+            return
+        self.lines.append(line if len(self.lines) < _MAX_LINES else "there is more damage than is listed here")
+        _LOG.warning("%s", self.lines[-1])
 
 
 def in_log_order(

@@ -30,13 +30,12 @@ class FolderRecording(Recording):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.damage = []
+        self._unnamed: list[str] = []
         self._files = {topic: sorted(files) for topic, files in sorted(self._find().items())}
         if not self._files:
-            raise RecordingError(
-                f"{path}: a folder without images that have their stamp in the name, such as rgb/left_<sec>_<nsec>.png,"
-                " and without a rosbag2 in it"
-            )
+            bags = [file.name for file in path.glob("*.bag")]
+            hint = f"it holds {', '.join(bags)}: name the file" if bags else "nor a rosbag2"
+            raise RecordingError(f"{path}: a folder without images named as left_<sec>_<nsec>.png is; {hint}")
         self.topics = {topic: Topic(topic, COMPRESSED_IMAGE, len(files)) for topic, files in self._files.items()}
 
     def _find(self) -> dict[str, list[tuple[int, Path]]]:
@@ -45,13 +44,18 @@ class FolderRecording(Recording):
             images = [Path(folder, name) for name in names if Path(name).suffix.lower() in _ENDINGS]
             stamped = [(stamp, file) for file in images if (stamp := stamp_of(file.stem)) is not None]
             if len(stamped) < len(images):
-                self.damage.append(f"{folder}: {len(images) - len(stamped)} images have no stamp in their name")
+                self._unnamed.append(f"{folder}: {len(images) - len(stamped)} images have no stamp in their name")
             if stamped:
                 found[self._topic(Path(folder))] = stamped
         return dict(found)
 
     def _topic(self, folder: Path) -> str:
         return "/" + (folder.relative_to(self.path).as_posix() if folder != self.path else self.path.resolve().name)
+
+    @property
+    def damage(self) -> list[str]:
+        """See Recording."""
+        return self._unnamed
 
     def timelines(self, topics: Collection[str]) -> dict[str, Timeline]:
         """See Recording."""

@@ -101,8 +101,8 @@ def walk(stream: BinaryIO) -> Iterator[Record]:
 def entry_of(stream: BinaryIO, record: Record) -> Entry:
     """Where the data of a message lie, when and by which channel it came."""
     channel, _, log_ns, _ = _MESSAGE_HEAD.unpack(read_at(stream, record.at, _MESSAGE_HEAD.size))
-    if record.size < _MESSAGE_HEAD.size:
-        raise RecordingError(f"a message of {record.size} bytes")
+    if record.size < _MESSAGE_HEAD.size or log_ns >= 1 << 63:
+        raise RecordingError(f"a message of {record.size} bytes, logged at {log_ns} ns")
     return Entry(log_ns, channel, record.at + _MESSAGE_HEAD.size, record.size - _MESSAGE_HEAD.size)
 
 

@@ -8,6 +8,7 @@ from heatnet.dataset_tools.recording.folder import FolderRecording
 from heatnet.dataset_tools.recording.mcap import McapSource
 from heatnet.dataset_tools.recording.reader import Recording
 from heatnet.dataset_tools.recording.rosbag1 import Rosbag1Source
+from heatnet.dataset_tools.recording.rosbag2_folder import FORMAT, Rosbag2Folder, is_compressed
 from heatnet.dataset_tools.recording.source import Source
 from heatnet.errors import RecordingError
 
@@ -19,17 +20,32 @@ def open_recording(path: Path) -> Recording:
 
     Use it as a context manager. Raises RecordingError where there is nothing, or nothing readable, at `path`.
     """
+    try:
+        return _open(path)
+    except OSError as error:
+        raise RecordingError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def _open(path: Path) -> Recording:
     if not path.exists():
         raise RecordingError(f"{path}: no such file or folder; a .bag, .mcap, .db3 or a folder is needed")
     if path.is_dir() and not _is_rosbag2(path):
         return FolderRecording(path)
-    if path.suffix in _SOURCES and path.is_file():
-        return BagRecording(path, _SOURCES[path.suffix](path))
-    if path.is_file() and path.suffix != ".db3":
+    if path.is_dir() or path.suffix == ".db3":
+        return BagRecording(path, _through_rosbags(path))
+    if path.suffix not in _SOURCES or not path.is_file():
         raise RecordingError(f"{path}: not a recording; a .bag, .mcap, .db3 or a folder is needed")
-    from heatnet.dataset_tools.recording.rosbags_source import RosbagsSource  # what it imports takes 0.3 s
+    return BagRecording(path, _SOURCES[path.suffix](path))
 
-    return BagRecording(path, RosbagsSource(path, "rosbag2 folder" if path.is_dir() else "SQLite rosbag2"))
+
+def _through_rosbags(path: Path) -> Source:
+    from heatnet.dataset_tools.recording.rosbags_source import RosbagsSource  # importing it takes 0.3 s
+
+    if path.is_file():
+        return RosbagsSource(path, "SQLite rosbag2")
+    if is_compressed(path):
+        return RosbagsSource(path, FORMAT)
+    return Rosbag2Folder(path, lambda file: RosbagsSource(file, "SQLite rosbag2"))
 
 
 def _is_rosbag2(folder: Path) -> bool:

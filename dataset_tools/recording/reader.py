@@ -31,7 +31,11 @@ class Recording(ABC):
     path: Path
     format: str  # "ROS 1 bag", "MCAP", "SQLite rosbag2", "image folder"
     topics: dict[str, Topic]
-    damage: list[str]  # grows while messages are read
+
+    @property
+    @abstractmethod
+    def damage(self) -> list[str]:
+        """What of the file could not be read so far, one line each."""
 
     @abstractmethod
     def timelines(self, topics: Collection[str]) -> dict[str, Timeline]:

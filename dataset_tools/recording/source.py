@@ -34,7 +34,10 @@ class Source(Protocol):
 
     format: str
     channels: list[Channel]
-    damage: list[str]
+
+    @property
+    def damage(self) -> list[str]:
+        """What could not be read so far, one line each."""
 
     def read(self, topics: Collection[str]) -> Iterator[RawMessage]:
         """Messages of `topics` in the order of the log."""
