@@ -1,0 +1,194 @@
+"""Thermal and RGB on one grid: the left RGB camera without distortion, scaled and cropped.
+
+Each image is resampled once, from raw to the grid. A thermal pixel is looked up through the depth of the grid's pixel:
+parallax between the cameras is f b / z, some 10 px at 3 m. What the thermal camera cannot see, because it lies outside
+its image or behind something nearer, is marked.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from heatnet.calib.camera import Camera
+from heatnet.calib.rig import Rig, RigCamera
+from heatnet.calib.rigid import Rigid
+from heatnet.calib.trajectory import Trajectory
+from heatnet.errors import DatasetError
+
+Map = NDArray[np.float32]
+Depth = NDArray[np.float64]
+FARTHEST_M = 1000.0  # depth of the sky: parallax below a thousandth of a pixel
+OCCLUDED_PX = 1.0  # a parallax less than this beside something nearer is none
+MIDDLE = (2 / 15, 13 / 15)  # of the width, where thermal does not cover it: columns 128 to 832 of 960
+HEIGHT_STEP = 32  # what networks of output stride 8 with four poolings like
+
+
+@dataclass(frozen=True)
+class GridConfig:
+    """How the training grid is cut from the left RGB image."""
+
+    width: int = 960  # pixels that the whole image is scaled to
+    crop: tuple[int, int, int, int] | None = None  # left, top, width, height after scaling; None: see training_grid
+
+
+def training_grid(left: RigCamera, thermal: RigCamera, config: GridConfig) -> Camera:
+    """The pinhole camera of the grid: left RGB without distortion, `config.width` wide, height a multiple of 32.
+
+    Without `crop` it keeps all columns where the thermal camera covers them all at infinity, else the middle 11/15:
+    704x320 of 960x320 for the rig of the HeatNet paper. Raises DatasetError where the cameras share no view, or where
+    the crop leaves the image.
+    """
+    width, height = left.camera.resolution
+    scaled_height = max(1, round(height * config.width / width / HEIGHT_STEP)) * HEIGHT_STEP
+    camera = left.camera.undistorted().scaled(config.width, scaled_height)
+    rotation = thermal.cam_from_cam0.rotation @ left.cam_from_cam0.rotation.T
+    pixels, real = thermal.camera.project(grid_rays(camera) @ rotation.T)
+    covered = (real & thermal.camera.sees(pixels)).reshape(scaled_height, config.width).any(axis=0)
+    if not covered.any():
+        raise DatasetError(f"{thermal.topic} sees nothing of what {left.topic} sees; is the calibration right?")
+    start, end = (0, config.width) if covered.all() else (round(config.width * part) for part in MIDDLE)
+    crop = config.crop or (start, 0, end - start, scaled_height)
+    if min(crop) < 0 or crop[0] + crop[2] > config.width or crop[1] + crop[3] > scaled_height or not crop[2] * crop[3]:
+        raise DatasetError(f"the crop {crop} leaves the image, which is {config.width}x{scaled_height} after scaling")
+    return camera.cropped(*crop)
+
+
+def grid_rays(camera: Camera) -> NDArray[np.float64]:
+    """Rays (H * W, 3) with z = 1 of all pixels of a camera, row by row."""
+    width, height = camera.resolution
+    pixels = np.stack(np.meshgrid(np.arange(float(width)), np.arange(float(height))), -1).reshape(-1, 2)
+    return camera.unproject(pixels)[0]
+
+
+def nearest_thermal(rig: Rig) -> RigCamera:
+    """The thermal camera nearest to the left RGB camera. Raises DatasetError where the rig has none."""
+    left = rig.rgb_left
+    if not rig.thermal:
+        raise DatasetError("the rig file has no thermal camera: its topic should say ir, thermal or lwir")
+    places = [(c.cam_from_cam0 @ left.cam_from_cam0.inverse()).inverse().translation for c in rig.thermal]
+    return rig.thermal[int(np.argmin([np.linalg.norm(place) for place in places]))]
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Brings the images of one left RGB and one thermal camera onto the grid; maps are computed once."""
+
+    left: RigCamera
+    thermal: RigCamera
+    grid: Camera
+    rays: NDArray[np.float64] = field(init=False, repr=False)  # (H * W, 3)
+    _fine: tuple[Map, Map] = field(init=False, repr=False)  # at twice the size of the grid
+    _plain: tuple[Map, Map] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        width, height = self.grid.resolution
+        object.__setattr__(self, "rays", grid_rays(self.grid))
+        object.__setattr__(self, "_fine", _raw_maps(self.left.camera, self.grid.scaled(2 * width, 2 * height)))
+        object.__setattr__(self, "_plain", _raw_maps(self.left.camera, self.grid))
+
+    def rgb(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The raw left image (H, W, 3) on the grid: rendered at twice the size and averaged, against aliasing."""
+        _check_size(self.left, image)
+        fine = cv2.remap(image, *self._fine, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(cv2.resize(fine, self.grid.resolution, interpolation=cv2.INTER_AREA), np.uint8)
+
+    def label(self, label: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """A class map (H, W) of the raw left image on the grid: the nearest pixel's class."""
+        _check_size(self.left, label)
+        columns, rows = (np.rint(m).astype(np.int64) for m in self._plain)
+        height, width = label.shape
+        return label[np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)]
+
+    def warp(
+        self, counts: NDArray[Any], depth_m: Depth, thermal_from_left: Rigid
+    ) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
+        """A raw thermal image (h, w) on the grid (H, W) and where it is valid (1).
+
+        `depth_m` (H, W) is the depth z of each pixel of the grid in the left camera frame, all finite. Counts stay
+        counts; they are 0 outside the thermal image, and those of what is in front where the pixel is occluded.
+        """
+        _check_size(self.thermal, counts)
+        shape = self.grid.resolution[::-1]
+        points = thermal_from_left.apply(self.rays * depth_m.reshape(-1, 1))
+        pixels, real = self.thermal.camera.project(points)
+        covered = real & self.thermal.camera.sees(pixels)
+        columns, rows = np.where(covered[:, None], pixels, -10.0).astype(np.float32).T.reshape(2, *shape)
+        warped = cv2.remap(counts.astype(np.uint16), columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        parallax = np.linalg.norm(thermal_from_left.translation) * self.thermal.camera.intrinsics[0]
+        hidden = _occluded(pixels, points[:, 2], covered, self.thermal.camera.resolution, float(parallax))
+        inside = covered.reshape(shape)
+        return np.where(inside, warped, 0).astype(np.uint16), (inside & ~hidden.reshape(shape)).astype(np.uint8)
+
+
+def thermal_from_left_at(
+    rig: Rig, left: RigCamera, thermal: RigCamera, stamps_ns: tuple[int, int], trajectory: Trajectory | None
+) -> Rigid:
+    """Where things fixed in the world, in the left camera frame at the first stamp, are in the thermal at the second.
+
+    Without a trajectory that covers both stamps, or without a body in the rig file, the rig counts as standing still.
+    """
+    moved = Rigid.identity()
+    if trajectory is not None and rig.body is not None and all(trajectory.covers(stamp) for stamp in stamps_ns):
+        cam0_from_body = rig.body.cam0_from_body
+        moved = cam0_from_body @ trajectory.motion(stamps_ns[1], stamps_ns[0]) @ cam0_from_body.inverse()
+    return thermal.cam_from_cam0 @ moved @ left.cam_from_cam0.inverse()
+
+
+def filled_depth(depth_m: Depth) -> Depth:
+    """Depth (H, W) with the unknown (NaN) filled from its row: the farther neighbour, for holes are what is hidden.
+
+    Rows of which nothing is known take the nearest row above of which something is, else below, else are sky.
+    """
+    with np.errstate(divide="ignore"):
+        inverse = 1.0 / depth_m
+    filled = np.fmin(_last_known(inverse), _last_known(inverse[:, ::-1])[:, ::-1]).T
+    above, below = _last_known(filled), _last_known(filled[:, ::-1])[:, ::-1]
+    filled = np.where(np.isfinite(above), above, below).T
+    filled_m: Depth = 1.0 / np.maximum(np.nan_to_num(filled, nan=0.0), 1.0 / FARTHEST_M)
+    return filled_m
+
+
+def _last_known(values: Depth) -> Depth:
+    """Each entry (H, W), or the nearest known one to its left; NaN where there is none."""
+    known = np.where(np.isfinite(values), np.arange(values.shape[1]), 0)
+    return np.take_along_axis(values, np.maximum.accumulate(known, axis=1), axis=1)
+
+
+def _occluded(
+    pixels: NDArray[np.float64],
+    z: NDArray[np.float64],
+    covered: NDArray[np.bool_],
+    resolution: tuple[int, int],
+    parallax_px_m: float,
+) -> NDArray[np.bool_]:
+    """Which points (N,) lie behind a nearer one in the thermal image (a z-buffer, each point on its 2x2 pixels).
+
+    Depths differ where their parallaxes, `parallax_px_m` / z, do by more than a pixel.
+    """
+    width, height = resolution
+    nearest = np.full((height + 1, width + 1), np.inf)
+    columns, rows = np.floor(np.where(covered[:, None], pixels, 0)).astype(np.int64).T
+    for step_v, step_u in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        np.minimum.at(nearest, (rows[covered] + step_v, columns[covered] + step_u), z[covered])
+    columns, rows = np.rint(np.where(covered[:, None], pixels, 0)).astype(np.int64).T
+    with np.errstate(divide="ignore"):
+        return covered & (parallax_px_m * (1.0 / nearest[rows, columns] - 1.0 / z) > OCCLUDED_PX)
+
+
+def _raw_maps(raw: Camera, grid: Camera) -> tuple[Map, Map]:
+    """Where in the raw image each pixel of the grid lies."""
+    width, height = grid.resolution
+    pixels, real = raw.project(grid_rays(grid))
+    columns, rows = np.where(real[:, None], pixels, -1.0).astype(np.float32).T.reshape(2, height, width)
+    return columns, rows
+
+
+def _check_size(camera: RigCamera, image: NDArray[Any]) -> None:
+    if image.shape[1::-1] != camera.camera.resolution:
+        width, height = camera.camera.resolution
+        raise DatasetError(
+            f"{camera.topic}: images of {image.shape[1]}x{image.shape[0]}, the rig file says {width}x{height}"
+        )

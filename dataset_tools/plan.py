@@ -1,0 +1,165 @@
+"""What a recording will become, before one image is decoded: its sets, their domains, splits and shards."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heatnet.calib.rig import Rig, RigCamera
+from heatnet.calib.trajectory import Trajectory
+from heatnet.dataset_tools.align import nearest_thermal
+from heatnet.dataset_tools.labels import LabelFile, find_labels
+from heatnet.dataset_tools.recording import Fix, Recording, open_recording, read_trajectory, resolve_topic
+from heatnet.dataset_tools.splits import MARGIN
+from heatnet.dataset_tools.sun import Place, Twilight, domain_of
+from heatnet.dataset_tools.sync import Sets, synchronise
+from heatnet.dataset_tools.writer import file_sha256, plain_name
+from heatnet.errors import DatasetError, RecordingError
+
+NAVSATFIX = "sensor_msgs/msg/NavSatFix"
+
+
+@dataclass(frozen=True)
+class RecordingPlan:
+    """The sets of one recording and what is known of each; arrays have one entry a set, in order of time."""
+
+    path: Path
+    sha256: str
+    topics: dict[str, str]  # by role: rgb, thermal, right
+    stamps_ns: dict[str, NDArray[np.int64]]  # by role
+    elevations_deg: NDArray[np.float64]
+    domains: NDArray[np.str_]
+    splits: NDArray[np.str_]
+    labelled: NDArray[np.bool_]
+    labels: LabelFile | None
+    trajectory: Trajectory | None
+    drops: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def sequence(self) -> str:
+        """The drive's name: that of the recording."""
+        return plain_name(self.path.stem)
+
+    @property
+    def range_ns(self) -> tuple[int, int]:
+        """First and last stamp."""
+        stamps = self.stamps_ns["rgb"]
+        return int(stamps.min()), int(stamps.max())
+
+    def kept(self, keep: NDArray[np.bool_], drops: Mapping[str, int]) -> "RecordingPlan":
+        """Only the sets (N,) to `keep`; `drops` says why the others are left out."""
+        stamps = {role: values[keep] for role, values in self.stamps_ns.items()}
+        counted = Counter(self.drops) + Counter(drops)
+        arrays = {n: getattr(self, n)[keep] for n in ("elevations_deg", "domains", "splits", "labelled")}
+        return replace(self, stamps_ns=stamps, drops=dict(counted), **arrays)
+
+    def with_splits(self, splits: NDArray[np.str_]) -> "RecordingPlan":
+        """The sets with their splits (N,), without those in the margin between two."""
+        margin = splits == MARGIN
+        return replace(self, splits=splits).kept(~margin, {"margin between two splits": int(margin.sum())})
+
+
+@dataclass(frozen=True)
+class PlanConfig:
+    """Which frames belong together, and what they are taken for."""
+
+    tolerance_ns: int | None = None  # None: half the frame interval
+    domain: str | None = None  # day or night for all, whatever the sun says
+    twilight: Twilight = "day"  # what the sun between 0 and -6 degrees counts as
+    stereo: bool = True  # a set needs a right RGB image, for the depth
+    thermal_camera: str | None = None  # name in the rig file; None: the one nearest to the left RGB camera
+
+
+def chosen_thermal(rig: Rig, name: str | None) -> RigCamera:
+    """The thermal camera of that name, or the nearest. Raises DatasetError where there is none."""
+    chosen = nearest_thermal(rig) if name is None else next((c for c in rig.thermal if c.name == name), None)
+    if chosen is None:
+        raise DatasetError(f"the rig has no thermal camera {name}; it has {', '.join(c.name for c in rig.thermal)}")
+    return chosen
+
+
+def plan_recording(path: Path, rig: Rig, config: PlanConfig) -> RecordingPlan:
+    """Read stamps, places and poses of a recording, and decide which frames make a sample.
+
+    Raises RecordingError where a topic is missing or no frames belong together, DatasetError where it cannot be known
+    whether it is day or night.
+    """
+    with open_recording(path) as recording:
+        topics = _topics(recording, rig, config)
+        frames = {role: recording.timelines([topic])[topic] for role, topic in topics.items()}
+        sets = synchronise(frames, config.tolerance_ns)
+        stamps = sets.stamps_ns["rgb"]
+        if not len(stamps):
+            raise RecordingError(f"{path}: no frames that belong together ({_reasons(sets, topics)})")
+        place = _place(recording)
+        trajectory = None if rig.body is None else read_trajectory(recording, rig.body)
+    elevations = np.array([place.sun_elevation_deg(int(stamp)) for stamp in stamps])
+    labels = find_labels(path)
+    labelled = np.array([labels is not None and int(stamp) in labels.stamps_ns for stamp in stamps])
+    unknown = np.full(len(stamps), "", dtype="U6")
+    plan = RecordingPlan(
+        path, recording_sha256(path), topics, sets.stamps_ns, elevations, unknown, unknown, labelled, labels,
+        trajectory, sets.drops,
+    )  # fmt: skip
+    return _with_domains(plan, config)
+
+
+def recording_sha256(path: Path) -> str:
+    """SHA-256 of a recording's file; of names and contents of all files where it is a folder."""
+    try:
+        if path.is_file():
+            return file_sha256(path)
+        files = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.endswith("labels.npz"))
+        digest = hashlib.sha256()
+        for file in files:
+            digest.update(f"{file.relative_to(path)}\0{file_sha256(file)}\n".encode())
+    except OSError as error:
+        raise RecordingError(f"{path}: cannot be read ({error.strerror})") from error
+    return digest.hexdigest()
+
+
+def _topics(recording: Recording, rig: Rig, config: PlanConfig) -> dict[str, str]:
+    roles = {"rgb": rig.rgb_left.topic, "thermal": chosen_thermal(rig, config.thermal_camera).topic}
+    if config.stereo and len(rig.rgb) > 1:
+        roles["right"] = rig.rgb[1].topic
+    topics = {}
+    for role, wanted in roles.items():
+        topic = resolve_topic(recording, wanted)
+        if topic is None:
+            have = ", ".join(recording.topics) or "none"
+            raise RecordingError(f"{recording.path}: no {role} topic {wanted}; it has: {have}")
+        topics[role] = topic
+    return topics
+
+
+def _reasons(sets: Sets, topics: Mapping[str, str]) -> str:
+    named = ", ".join(f"{role} is {topic}" for role, topic in topics.items())
+    return "; ".join([f"{count} {reason}" for reason, count in sets.drops.items()] + [named])
+
+
+def _place(recording: Recording) -> Place:
+    topics = [topic.name for topic in recording.topics.values() if topic.message_type == NAVSATFIX]
+    fixes = [m for _, m in recording.messages(topics, skipped=[]) if isinstance(m, Fix) and m.valid]
+    fixes.sort(key=lambda fix: fix.stamp_ns)
+    return Place(
+        np.array([fix.stamp_ns for fix in fixes], np.int64),
+        np.array([fix.latitude_deg for fix in fixes], np.float64),
+        np.array([fix.longitude_deg for fix in fixes], np.float64),
+    )
+
+
+def _with_domains(plan: RecordingPlan, config: PlanConfig) -> RecordingPlan:
+    if config.domain is not None:
+        return replace(plan, domains=np.full(len(plan.domains), config.domain, dtype="U6"))
+    if np.isnan(plan.elevations_deg).any():
+        raise DatasetError(
+            f"{plan.path}: day or night cannot be told, for it has no valid GNSS fix (sensor_msgs/NavSatFix) or stamps "
+            "that are no UTC; say which it is with --domain day or --domain night"
+        )
+    domains = np.array([domain_of(float(e), config.twilight) or "" for e in plan.elevations_deg], dtype="U6")
+    dropped = domains == ""
+    return replace(plan, domains=domains).kept(~dropped, {"twilight": int(dropped.sum())})
