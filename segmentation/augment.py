@@ -118,12 +118,16 @@ def _lamps(height: int, width: int, rng: Generator) -> NDArray[np.float32]:
 def vary_thermal(
     thermal: NDArray[np.float32], valid: NDArray[np.bool_], config: AugmentConfig, rng: Generator
 ) -> NDArray[np.float32]:
-    """Contrast about the frame's mean, level and noise drawn at random; still within [-1, 1] and 0 where not valid."""
-    mean = float(thermal[valid].mean()) if valid.any() else 0.0
+    """Curve, contrast, level and noise drawn at random; still within [-1, 1] and 0 where not valid."""
+    if not valid.any():
+        return thermal
+    exponent = math.exp(rng.uniform(-config.thermal_gamma, config.thermal_gamma))
+    curved = 2 * ((thermal + 1) / 2) ** np.float32(exponent) - 1
+    mean, spread = float(curved[valid].mean()), float(curved[valid].std())
     gain = math.exp(rng.uniform(-config.thermal_gain, config.thermal_gain))
     level = mean + rng.uniform(-config.thermal_offset, config.thermal_offset)
-    noise = rng.normal(0, config.thermal_noise, thermal.shape).astype(np.float32)
-    varied = np.clip((thermal - mean) * np.float32(gain) + np.float32(level) + noise, -1, 1)
+    noise = rng.normal(0, config.thermal_noise * spread + 1e-9, thermal.shape).astype(np.float32)
+    varied = np.clip((curved - mean) * np.float32(gain) + np.float32(level) + noise, -1, 1)
     return np.where(valid, varied, np.float32(0))
 
 

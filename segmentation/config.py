@@ -31,7 +31,8 @@ class AugmentConfig:
     rectangle: float = 0.3  # a rectangle without RGB or without thermal
     thermal_gain: float = 0.4  # half range of the natural logarithm of the contrast
     thermal_offset: float = 0.2  # half range, in units of the normalised image
-    thermal_noise: float = 0.02
+    thermal_gamma: float = 0.3  # half range of the natural logarithm of the exponent
+    thermal_noise: float = 0.02  # of the frame's standard deviation
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class TrainConfig:
     fusion: str = "late"
     width: float = 0.5
     head_steps: int = 1
+    standardise: bool = True  # thermal relative to its frame's mean and spread
     scale: float = 0.5  # network pixels per dataset pixel
     crop: tuple[int, int] = (160, 256)  # network pixels: height, width
     rgb_teacher_steps: int = 600
@@ -94,7 +96,7 @@ class TrainConfig:
     def network(self, stage: str) -> NetworkConfig:
         """The network of one stage: the teachers see one modality, the student those of `modalities`."""
         modalities = _MODALITIES.get(stage, self.modalities)
-        return NetworkConfig(self.backbone, self.fusion, modalities, self.width, self.head_steps)
+        return NetworkConfig(self.backbone, self.fusion, modalities, self.width, self.head_steps, self.standardise)
 
     def augmentation(self, stage: str) -> AugmentConfig:
         """How a stage's frames are varied: the RGB teacher is for day images, so it sees RGB, and by day."""

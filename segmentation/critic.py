@@ -30,10 +30,10 @@ def make_critics(maps: Maps, count: int, width: float) -> nn.ModuleList:
     """One critic for each of the first `count` maps. Raises TrainingError where a map is too small for a critic."""
     critics = nn.ModuleList()
     for name in MAPS[:count]:
-        _, channels, height, width = getattr(maps, name).shape
-        if min(height, width) < _SMALLEST:
+        _, channels, *size = getattr(maps, name).shape
+        if min(size) < _SMALLEST:
             raise TrainingError(
-                f"critic on {name}: the map has {height} x {width} pixels; at least {_SMALLEST} x {_SMALLEST} are "
+                f"critic on {name}: the map has {size[0]} x {size[1]} pixels; at least {_SMALLEST} x {_SMALLEST} are "
                 "needed (use fewer critics or a larger crop: 256 pixels for maps at an eighth)"
             )
         critics.append(Critic(channels, width))

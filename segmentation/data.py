@@ -132,6 +132,7 @@ def batches(pairs: Pairs, first_step: int, last_step: int) -> Iterator[Batch]:
         num_workers=config.workers if len(numbers) else 0,
         collate_fn=_collate,
         worker_init_fn=_one_thread,
+        generator=torch.Generator(),  # else the loader draws from the generator that dropout uses
     )
     yield from loader
 

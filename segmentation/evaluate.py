@@ -10,8 +10,8 @@ from heatnet.dataset_tools.shards import Dataset, SampleRef
 from heatnet.errors import DatasetError, TrainingError
 from heatnet.progress import track
 from heatnet.segmentation.checkpoint import Checkpoint, load_checkpoint
-from heatnet.segmentation.classes import CLASS_COUNT, IGNORE, class_ids
-from heatnet.segmentation.frames import Frame, read_frame
+from heatnet.segmentation.classes import CLASS_COUNT, class_ids
+from heatnet.segmentation.frames import read_frame
 from heatnet.segmentation.inference import probabilities
 from heatnet.segmentation.metrics import Confusion, confusion, summarise
 from heatnet.segmentation.pspnet import PSPNet
@@ -68,23 +68,11 @@ def count_pixels(
     """Confusion counts by domain of a network that sees frames at `scale`; `name` is for the progress bar."""
     counts: dict[str, Confusion] = {}
     for ref in track(refs, f"scoring {name}"):
-        frame = read_labelled(dataset, ref)
+        frame = read_frame(dataset, ref)
         predicted = probabilities(network, frame, scale).argmax(axis=0)
         empty = np.zeros((CLASS_COUNT, CLASS_COUNT), np.int64)
         counts[ref.domain] = counts.get(ref.domain, empty) + confusion(frame.label, predicted)
     return counts
-
-
-def read_labelled(dataset: Dataset, ref: SampleRef) -> Frame:
-    """A frame with its own label. Raises DatasetError where the label holds an id above 13."""
-    frame = read_frame(dataset, ref)
-    highest = int(frame.label.max())
-    if highest > IGNORE:
-        raise DatasetError(
-            f"{dataset.root}: label id {highest} in {ref.sequence} (shard {ref.shard}, sample {ref.row}); "
-            f"0 to {IGNORE} are known"
-        )
-    return frame
 
 
 def spread(refs: Sequence[SampleRef], most: int) -> list[SampleRef]:

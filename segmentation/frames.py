@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heatnet.dataset_tools.shards import Dataset, SampleRef
+from heatnet.errors import DatasetError
 from heatnet.segmentation.classes import IGNORE
 
 
@@ -36,9 +37,15 @@ def normalise_rgb(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def read_frame(dataset: Dataset, ref: SampleRef) -> Frame:
-    """Read a sample with the labels it has in the dataset (all 13 where it has none): for evaluation."""
+    """Read a sample with the labels it has in the dataset (all 13 where it has none).
+
+    Raises DatasetError where the sample cannot be read or its label holds an id above 13.
+    """
     sample = dataset.read(ref)
     valid = sample.valid.astype(bool)
     thermal = normalise_thermal(sample.thermal, valid, dataset.thermal_range(ref))
     label = np.full(valid.shape, IGNORE, np.uint8) if sample.label is None else sample.label
+    if label.max() > IGNORE:
+        where = dataset.path(dataset.manifest.shards[ref.shard])
+        raise DatasetError(f"{where}: label id {label.max()} in sample {ref.row}; 0 to {IGNORE} are known")
     return Frame(sample.rgb, thermal, valid, label, np.ones(valid.shape, np.float32))

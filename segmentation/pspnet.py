@@ -23,7 +23,8 @@ class NetworkConfig:
 
     `width` multiplies every channel count; `fusion` says where RGB and thermal meet: "early" at the input, "late" after
     layer2 of two trunks (of no meaning with one modality). `steps` is how many of the three doublings to the input's
-    size are learnt; the logits take the others bilinearly, which is most of the time on a CPU.
+    size are learnt; the logits take the others bilinearly, which is most of the time on a CPU. With `standardise` the
+    network looks at thermal relative to the frame's mean and spread, which change with the hour.
     """
 
     backbone: str = "resnet18"
@@ -31,6 +32,7 @@ class NetworkConfig:
     modalities: tuple[str, ...] = ("rgb", "thermal")
     width: float = 1.0
     steps: int = 3
+    standardise: bool = False
 
     def __post_init__(self) -> None:
         known = [name for name in CHANNELS if name in self.modalities]
@@ -84,7 +86,7 @@ class PSPNet(nn.Module):
 
     def forward(self, rgb: Tensor, thermal: Tensor) -> Maps:
         """Maps of a batch: `rgb` (B, 3, H, W) and `thermal` (B, 1, H, W), both in [-1, 1]; H and W multiples of 8."""
-        images = {"rgb": rgb, "thermal": thermal}
+        images = {"rgb": rgb, "thermal": standardised(thermal) if self.config.standardise else thermal}
         inputs = [torch.cat([images[name] for name in names], dim=1) for names in self.config.trunks]
         stems = [stem(image) for stem, image in zip(self.stems, inputs, strict=True)]
         firsts = [layer(features) for layer, features in zip(self.layer1, stems, strict=True)]
@@ -94,6 +96,15 @@ class PSPNet(nn.Module):
         fourth = self.layer4(third)
         logits = self.head(fourth)
         return Maps(logits, fourth, third, second, torch.cat(firsts, dim=1), torch.cat(stems, dim=1))
+
+
+def standardised(thermal: Tensor) -> Tensor:
+    """Thermal (B, 1, H, W) less the mean of its frame, by its standard deviation; pixels that are 0 are not covered."""
+    covered = (thermal != 0).to(thermal.dtype)
+    count = covered.sum(dim=(1, 2, 3), keepdim=True).clamp_min(1)
+    centred = (thermal - thermal.sum(dim=(1, 2, 3), keepdim=True) / count) * covered
+    variance = (centred**2).sum(dim=(1, 2, 3), keepdim=True) / count
+    return centred / (variance + 1e-6).sqrt()
 
 
 class Head(nn.Module):

@@ -8,25 +8,14 @@ from typing import Any
 
 import torch
 
-from heatnet.dataset_tools.shards import Dataset, SampleRef
+from heatnet.dataset_tools.shards import Dataset
 from heatnet.errors import DatasetError, TrainingError
 from heatnet.files import atomic_file
-from heatnet.progress import track
-from heatnet.segmentation.checkpoint import initialise_from, load_checkpoint
-from heatnet.segmentation.classes import CLASS_COUNT
+from heatnet.segmentation.checkpoint import initialise_from
 from heatnet.segmentation.config import STAGES, TrainConfig, as_plain
-from heatnet.segmentation.critic import make_critics
-from heatnet.segmentation.data import Batch, Pairs, Source
-from heatnet.segmentation.evaluate import spread, validator
-from heatnet.segmentation.frames import read_frame
-from heatnet.segmentation.inference import inference, probabilities
-from heatnet.segmentation.loop import Stage, Terms, Trainer
-from heatnet.segmentation.losses import class_weights_from
-from heatnet.segmentation.optimizer import make_optimizer
-from heatnet.segmentation.pseudo_labels import LabelStore
-from heatnet.segmentation.pspnet import PSPNet
-from heatnet.segmentation.student import Student, student_step
-from heatnet.segmentation.teacher import Teacher, teacher_step
+from heatnet.segmentation.evaluate import validator
+from heatnet.segmentation.loop import Trainer
+from heatnet.segmentation.stages import BUILDERS, folder_of, hand_labelled
 
 _log = logging.getLogger(__name__)
 
@@ -41,35 +30,46 @@ def train(
     TrainingError where run, checkpoint or configuration do not allow it.
     """
     data = Dataset.open(dataset)
-    stages = _plan(data, run, config)
+    stages = _plan(data, config)
+    _check_data(data, run, stages)
     _check_run(run, stages, resume, init_from)
     _write_config(run, config)
-    return {
-        "run": str(run),
-        "stages": {name: _run_stage(data, run, config, name, resume, init_from) for name in stages},
-    }
+    reached = {name: _run_stage(data, run, config, name, resume, init_from) for name in stages}
+    return {"run": str(run), "stages": reached}
 
 
-def _plan(data: Dataset, run: Path, config: TrainConfig) -> list[str]:
-    """The stages to run. Without day labels of its own, a dataset with a teacher's goes without an RGB teacher."""
-    if not data.refs(split="train"):
-        raise DatasetError(f"{data.root}: no frames in split 'train'")
+def _plan(data: Dataset, config: TrainConfig) -> list[str]:
+    """The stages to run. A dataset whose day labels are all a teacher's goes without an RGB teacher of its own."""
     if config.stage != "all":
         return [config.stage]
-    if _hand_labelled(data):
+    if hand_labelled(data) or not data.refs(split="train", domain="day", labelled=True):
         return list(STAGES)
     _log.warning("%s: no day labels but a teacher's; no RGB teacher is trained", data.root)
     return list(STAGES[1:])
 
 
+def _check_data(data: Dataset, run: Path, stages: Sequence[str]) -> None:
+    """Find before hours of training what a later stage would lack."""
+    if not data.refs(split="train"):
+        there = sorted({ref.split for ref in data.refs()})
+        raise DatasetError(f"{data.root}: no frames in split 'train' (there are: {', '.join(there) or 'none'})")
+    if "rgb-teacher" in stages and not hand_labelled(data):
+        raise DatasetError(f"{data.root}: no day frames in split 'train' with labels that are not a teacher's")
+    if not data.refs(split="train", domain="day", labelled=True) and not (run / "rgb_teacher" / "best.pt").is_file():
+        raise DatasetError(f"{data.root}: no labelled day frames in split 'train', and no RGB teacher in {run}")
+    if "heatnet" in stages and not data.refs(split="train", domain="night"):
+        raise DatasetError(f"{data.root}: no night frames in split 'train'; stage heatnet needs them")
+    teacher = run / "thermal_teacher" / "best.pt"
+    if "heatnet" in stages and "thermal-teacher" not in stages and not teacher.is_file():
+        raise TrainingError(f"{teacher}: missing; stage heatnet needs it (train --stage thermal-teacher first)")
+
+
 def _check_run(run: Path, stages: Sequence[str], resume: bool, init_from: Path | None) -> None:
     if init_from is not None and (resume or len(stages) != 1):
         raise TrainingError("--init-from goes with one --stage and without --resume: it starts that stage anew")
-    begun = [name for name in stages if (run / _folder(name) / "last.pt").is_file()]
+    begun = [name for name in stages if (run / folder_of(name) / "last.pt").is_file()]
     if begun and not resume:
-        raise TrainingError(
-            f"{run / _folder(begun[0])}: already trained there; --resume goes on, another run starts anew"
-        )
+        raise TrainingError(f"{run / folder_of(begun[0])}: already trained; --resume goes on, another run starts anew")
     if resume and not (run / "config.json").is_file():
         raise TrainingError(f"{run}: nothing to resume (no config.json)")
 
@@ -83,124 +83,10 @@ def _run_stage(
     data: Dataset, run: Path, config: TrainConfig, name: str, resume: bool, init_from: Path | None
 ) -> dict[str, Any]:
     torch.manual_seed(config.seed)
-    build = {"rgb-teacher": rgb_teacher, "thermal-teacher": thermal_teacher, "heatnet": heatnet}[name]
-    stage = build(data, run, config)
+    stage = BUILDERS[name](data, run, config)
     if init_from is not None:
         initialise_from(stage.network, init_from)
     trainer = Trainer(stage, run, config)
     if resume and (trainer.folder / "last.pt").is_file():
         trainer.resume()
     return trainer.fit(validator(data, config.validation_frames, config.scale))
-
-
-def rgb_teacher(data: Dataset, run: Path, config: TrainConfig) -> Stage:
-    """The RGB teacher on day labels that were made by hand or simulation."""
-    refs = _hand_labelled(data)
-    if not refs:
-        raise DatasetError(f"{data.root}: no day frames in split 'train' with labels that are not a teacher's")
-    return _teacher_stage("rgb-teacher", Source(data, tuple(refs)), config)
-
-
-def thermal_teacher(data: Dataset, run: Path, config: TrainConfig) -> Stage:
-    """The thermal night teacher on day thermal with the day labels."""
-    return _teacher_stage("thermal-teacher", day_source(data, run), config)
-
-
-def _teacher_stage(name: str, source: Source, config: TrainConfig) -> Stage:
-    network = PSPNet(config.network(name)).to(device=_device()).to(memory_format=torch.channels_last)
-    optimizer = make_optimizer(network.parameters(), config, config.learning_rate)
-    teacher = Teacher(network, optimizer, _class_weights(source, config))
-
-    def step(batch: Batch, _: int) -> Terms:
-        return teacher_step(teacher, batch, config)
-
-    return Stage(_folder(name), network, optimizer, Pairs(source, None, config, name), config.steps(name), step)
-
-
-def heatnet(data: Dataset, run: Path, config: TrainConfig) -> Stage:
-    """The student: first day labels and the night teacher's labels, then with the confusion of the critics."""
-    day, night = day_source(data, run), night_source(data, run)
-    network = PSPNet(config.network("heatnet")).to(device=_device()).to(memory_format=torch.channels_last)
-    optimizer = make_optimizer(network.parameters(), config, config.learning_rate)
-    critics = make_critics(_example_maps(network, config), config.critics, config.width).to(_device())
-    critic_optimizer = None
-    if config.critics:
-        critic_optimizer = make_optimizer(critics.parameters(), config, config.critic_learning_rate)
-    student = Student(network, optimizer, critics, critic_optimizer, _class_weights(day, config))
-
-    def step(batch: Batch, number: int) -> Terms:
-        return student_step(student, batch, config, config.critics > 0 and number >= config.pretrain_steps)
-
-    others: dict[str, torch.nn.Module | torch.optim.Optimizer] = {"critics": critics}
-    if critic_optimizer is not None:
-        others["critic_optimizer"] = critic_optimizer
-    return Stage(
-        "heatnet", network, optimizer, Pairs(day, night, config, "heatnet"), config.steps("heatnet"), step, others
-    )
-
-
-def day_source(data: Dataset, run: Path) -> Source:
-    """Day frames with labels: the dataset's own where there are, else those of the run's RGB teacher."""
-    refs = data.refs(split="train", domain="day")
-    bare = [ref for ref in refs if ref.label_source is None]
-    teacher = run / "rgb_teacher" / "best.pt"
-    if bare and teacher.is_file():
-        return Source(data, tuple(refs), label_frames(data, bare, teacher, run / "labels" / "day"))
-    labelled = tuple(ref for ref in refs if ref.label_source is not None)
-    if not labelled:
-        raise DatasetError(f"{data.root}: no labelled day frames in split 'train', and no RGB teacher in {run}")
-    if bare:
-        _log.warning("%s: %d day frames without labels are left out (no RGB teacher in %s)", data.root, len(bare), run)
-    return Source(data, labelled)
-
-
-def night_source(data: Dataset, run: Path) -> Source:
-    """Night frames with the labels of the run's thermal teacher."""
-    refs = data.refs(split="train", domain="night")
-    if not refs:
-        raise DatasetError(f"{data.root}: no night frames in split 'train'; stage heatnet needs them")
-    teacher = run / "thermal_teacher" / "best.pt"
-    if not teacher.is_file():
-        raise TrainingError(f"{teacher}: missing; stage heatnet needs it (train stage thermal-teacher first)")
-    return Source(data, tuple(refs), label_frames(data, refs, teacher, run / "labels" / "night"))
-
-
-def label_frames(data: Dataset, refs: Sequence[SampleRef], teacher: Path, folder: Path) -> LabelStore:
-    """Let a teacher label the clean frames `refs`: most probable class and its probability, each with its mirror."""
-    checkpoint = load_checkpoint(teacher)
-    network = checkpoint.build().to(_device())
-    store = LabelStore(folder)
-    for ref in track(refs, f"labelling with {checkpoint.stage}"):
-        result = probabilities(network, read_frame(data, ref), checkpoint.config.scale, flip=True)
-        store.write(ref, result.argmax(axis=0).astype("uint8"), result.max(axis=0))
-    return store
-
-
-def _hand_labelled(data: Dataset) -> list[SampleRef]:
-    refs = data.refs(split="train", domain="day", labelled=True)
-    return [ref for ref in refs if not str(ref.label_source).startswith("teacher")]
-
-
-def _class_weights(source: Source, config: TrainConfig) -> torch.Tensor:
-    """Weights (13,) of the classes by their share of the labels in (at most 200 of) the frames of a source."""
-    counts = torch.zeros(CLASS_COUNT)
-    for ref in spread(source.refs, 200):
-        label = torch.from_numpy(source.read(source.refs.index(ref)).label.ravel().astype("int64"))
-        counts += torch.bincount(label, minlength=CLASS_COUNT + 1)[:CLASS_COUNT]
-    return class_weights_from(counts / counts.sum().clamp_min(1), config.class_balance).to(_device())
-
-
-def _example_maps(network: PSPNet, config: TrainConfig) -> Any:
-    height, width = config.crop
-    with inference(network):
-        return network(
-            torch.zeros(1, 3, height, width, device=_device()), torch.zeros(1, 1, height, width, device=_device())
-        )
-
-
-def _device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def _folder(stage: str) -> str:
-    return stage.replace("-", "_")

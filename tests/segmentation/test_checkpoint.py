@@ -1,0 +1,99 @@
+"""Checkpoints rebuild the network alone, and anything else is refused with a message."""
+
+import logging
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from heatnet.errors import TrainingError
+from heatnet.segmentation.checkpoint import Checkpoint, initialise_from, load_checkpoint, save_checkpoint
+from heatnet.segmentation.config import TrainConfig, as_plain, from_plain, laptop, read_config
+from heatnet.segmentation.pspnet import NetworkConfig, PSPNet
+
+SMALL = NetworkConfig("resnet18", "late", width=0.1, steps=1)
+
+
+def checkpoint_of(network: PSPNet) -> Checkpoint:
+    return Checkpoint("heatnet", 7, network.config, network.state_dict(), laptop(), {"day": 0.5}, {})
+
+
+def test_a_checkpoint_rebuilds_the_network_with_weights_only(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = PSPNet(SMALL).eval()
+    save_checkpoint(tmp_path / "a.pt", checkpoint_of(network))
+    torch.load(tmp_path / "a.pt", weights_only=True)
+    loaded = load_checkpoint(tmp_path / "a.pt")
+    rebuilt = loaded.build()
+    image = torch.rand(1, 3, 32, 32), torch.rand(1, 1, 32, 32)
+    assert torch.equal(rebuilt(*image).logits, network(*image).logits)
+    assert not rebuilt.training
+    assert loaded.config == laptop() and loaded.step == 7 and loaded.metrics == {"day": 0.5}
+
+
+class Evil:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return (print, ("run",))
+
+
+def test_what_is_no_checkpoint_is_refused_and_never_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "text.pt").write_text("no checkpoint")
+    (tmp_path / "empty.pt").write_bytes(b"")
+    (tmp_path / "evil.pt").write_bytes(pickle.dumps(Evil()))
+    torch.save({"weights": torch.zeros(3)}, tmp_path / "other.pt")
+    torch.save([1, 2], tmp_path / "list.pt")
+    save_checkpoint(tmp_path / "whole.pt", checkpoint_of(PSPNet(SMALL)))
+    (tmp_path / "cut.pt").write_bytes((tmp_path / "whole.pt").read_bytes()[:-2000])
+    for name in ("text", "empty", "evil", "other", "list", "cut", "missing"):
+        with pytest.raises(TrainingError, match=f"{name}.pt"):
+            load_checkpoint(tmp_path / f"{name}.pt")
+    assert "run" not in capsys.readouterr().out
+
+
+def test_a_checkpoint_of_another_version_or_with_weights_of_another_network_is_refused(tmp_path: Path) -> None:
+    point = checkpoint_of(PSPNet(SMALL))
+    save_checkpoint(tmp_path / "a.pt", replace(point, network=replace(SMALL, width=0.2)))
+    with pytest.raises(TrainingError, match="do not fit"):
+        load_checkpoint(tmp_path / "a.pt")
+    save_checkpoint(tmp_path / "b.pt", point)
+    content = torch.load(tmp_path / "b.pt", weights_only=True)
+    torch.save({**content, "version": 99}, tmp_path / "b.pt")
+    with pytest.raises(TrainingError, match="99"):
+        load_checkpoint(tmp_path / "b.pt")
+
+
+def test_init_from_reports_what_the_checkpoint_lacked(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    torch.manual_seed(0)
+    donor = PSPNet(SMALL)
+    save_checkpoint(tmp_path / "a.pt", checkpoint_of(donor))
+    target = PSPNet(replace(SMALL, steps=1))
+    target.register_buffer("extra", torch.zeros(3))
+    with caplog.at_level(logging.WARNING):
+        assert initialise_from(target, tmp_path / "a.pt") == ["extra"]
+    assert "extra" in caplog.text
+    assert torch.equal(target.head.bottleneck.weight, donor.head.bottleneck.weight)
+
+
+def test_init_from_another_network_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "a.pt", checkpoint_of(PSPNet(SMALL)))
+    target = PSPNet(replace(SMALL, width=0.2))
+    before = target.head.bottleneck.weight.clone()
+    with pytest.raises(TrainingError, match=r"another network.*width 0.1.*width 0.2"):
+        initialise_from(target, tmp_path / "a.pt")
+    assert torch.equal(target.head.bottleneck.weight, before)
+
+
+def test_a_configuration_survives_plain_values_and_wrong_ones_are_named(tmp_path: Path) -> None:
+    config = TrainConfig(modalities=("thermal",), crop=(64, 96), confusion_weight=0.1)
+    assert from_plain(as_plain(config)) == config
+    with pytest.raises(TrainingError, match="speed"):
+        from_plain({"speed": 3})
+    with pytest.raises(TrainingError, match="crop"):
+        TrainConfig(crop=(60, 90))
+    with pytest.raises(TrainingError, match="optimizer"):
+        TrainConfig(optimizer="sgd")
+    (tmp_path / "c.json").write_text("[]")
+    with pytest.raises(TrainingError, match=r"c\.json"):
+        read_config(tmp_path / "c.json")

@@ -1,0 +1,205 @@
+"""Whole runs on a toy street: what is written, resumed, refused, and that the method does what it is for."""
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from heatnet.dataset_tools.shards import Dataset
+from heatnet.errors import DatasetError, HeatNetError, TrainingError
+from heatnet.segmentation.checkpoint import load_checkpoint
+from heatnet.segmentation.config import AugmentConfig, TrainConfig, laptop
+from heatnet.segmentation.evaluate import evaluate
+from heatnet.segmentation.loop import Trainer
+from heatnet.segmentation.run_log import read_metrics
+from heatnet.segmentation.stages import day_source, thermal_teacher
+from heatnet.segmentation.train import train
+
+
+def tiny(**changes: Any) -> TrainConfig:
+    base: dict[str, Any] = {"width": 0.1, "scale": 1.0, "crop": (64, 64), "batch": 2, "workers": 0, "validations": 2}
+    steps = {"rgb_teacher_steps": 2, "thermal_teacher_steps": 2, "pretrain_steps": 2, "confusion_steps": 2}
+    return laptop(**{**base, **steps, **changes})
+
+
+@pytest.fixture(scope="module")
+def run(toy_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    train(toy_dataset, folder, tiny())
+    return folder
+
+
+def test_a_run_leaves_checkpoints_configuration_metrics_and_events(run: Path) -> None:
+    for stage in ("rgb_teacher", "thermal_teacher", "heatnet"):
+        assert {"last.pt", "best.pt"} <= {path.name for path in (run / stage).iterdir()}
+        assert list((run / stage).glob("events.*"))
+        assert load_checkpoint(run / stage / "best.pt").stage == stage
+        assert load_checkpoint(run / stage / "best.pt").training == {}
+    assert json.loads((run / "config.json").read_text())["width"] == 0.1
+    lines = read_metrics(run)
+    assert {line["stage"] for line in lines} == {"rgb_teacher", "thermal_teacher", "heatnet"}
+    last = [line for line in lines if line["stage"] == "heatnet" and line["kind"] == "loss"][-1]
+    assert {"day", "night", "confusion", "critic", "learning_rate"} <= set(last)
+    assert [line["step"] for line in lines if line["kind"] == "validation"] == [0, 1, 0, 1, 1, 3]
+
+
+def test_a_run_is_scored_with_all_its_models_side_by_side(run: Path, toy_dataset: Path) -> None:
+    scores = evaluate(run, toy_dataset, "val")
+    assert list(scores["models"]) == ["rgb_teacher", "thermal_teacher", "heatnet"]
+    assert scores["classes_scored"] == ["road", "sky", "person", "car"]
+    for name in ("day", "night", "combined", "pooled"):
+        assert scores[name] == scores["models"]["heatnet"][name]
+        assert set(scores[name]) == {"miou", "iou"}
+    json.dumps(scores, allow_nan=False)
+    one = evaluate(run / "rgb_teacher" / "best.pt", toy_dataset, "val", ["car", "person"])
+    assert list(one["models"]) == ["rgb_teacher"] and set(one["day"]["iou"]) == {"person", "car"}
+
+
+def test_the_same_seed_gives_the_same_run(run: Path, toy_dataset: Path, tmp_path: Path) -> None:
+    train(toy_dataset, tmp_path / "again", tiny())
+    assert read_metrics(tmp_path / "again") == read_metrics(run)
+
+
+def test_a_run_that_was_killed_goes_on_as_if_it_had_not_been(
+    toy_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny(pretrain_steps=4, confusion_steps=4, validations=4)
+    train(toy_dataset, tmp_path / "whole", config)
+    advance = Trainer._advance
+
+    def killed(trainer: Trainer, batch: Any) -> Any:
+        if trainer.stage.name == "heatnet" and trainer.step == 7:
+            raise KeyboardInterrupt
+        return advance(trainer, batch)
+
+    monkeypatch.setattr(Trainer, "_advance", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train(toy_dataset, tmp_path / "broken", config)
+    monkeypatch.undo()
+    torch.manual_seed(99)
+    train(toy_dataset, tmp_path / "broken", config, resume=True)
+    assert read_metrics(tmp_path / "broken") == read_metrics(tmp_path / "whole")
+    whole, broken = (load_checkpoint(tmp_path / name / "heatnet" / "last.pt").weights for name in ("whole", "broken"))
+    assert all(torch.equal(whole[name], broken[name]) for name in whole)
+
+
+def test_labels_by_night_do_not_change_the_training(
+    make_dataset: Callable[..., Path], toy_dataset: Path, tmp_path: Path
+) -> None:
+    """The same images with and without night labels (the shard's source is not among what training reads)."""
+    data = Dataset.open(toy_dataset)
+    records = tuple(
+        replace(record, label_source=None) if (record.split, record.domain) == ("train", "night") else record
+        for record in data.manifest.shards
+    )
+    from heatnet.dataset_tools.shards import Manifest, write_manifest
+
+    bare = tmp_path / "bare"
+    (bare / "shards").mkdir(parents=True)
+    for record in records:
+        (bare / "shards" / record.name).write_bytes(data.path(record).read_bytes())
+    write_manifest(bare, Manifest(shards=records))
+    train(toy_dataset, tmp_path / "with", tiny())
+    train(bare, tmp_path / "without", tiny())
+    assert read_metrics(tmp_path / "with") == read_metrics(tmp_path / "without")
+
+
+def test_a_teachers_day_labels_train_the_student_but_no_rgb_teacher(
+    make_dataset: Callable[..., Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = make_dataset(("train", "day", 4, "teacher:somebody"), ("train", "night", 4, None))
+    with caplog.at_level(logging.WARNING):
+        result = train(root, tmp_path / "run", tiny())
+    assert list(result["stages"]) == ["thermal-teacher", "heatnet"]
+    assert "no RGB teacher" in caplog.text
+    assert (tmp_path / "run" / "heatnet" / "best.pt").is_file()  # without a validation split, the last one
+    with pytest.raises(DatasetError, match="not a teacher's"):
+        train(root, tmp_path / "other", tiny(stage="rgb-teacher"))
+
+
+def test_day_frames_without_labels_get_those_of_the_rgb_teacher(
+    make_dataset: Callable[..., Path], tmp_path: Path
+) -> None:
+    root = make_dataset(("train", "day", 3, "hand"), ("train", "day", 2, None), ("train", "night", 2, None))
+    train(root, tmp_path / "run", tiny(stage="rgb-teacher"))
+    source = day_source(Dataset.open(root), tmp_path / "run")
+    assert len(source.refs) == 5
+    bare = [index for index, ref in enumerate(source.refs) if ref.label_source is None]
+    assert all((source.read(index).label <= 12).all() for index in bare)
+    assert all(source.read(index).confidence.max() < 1.01 for index in bare)
+
+
+def test_init_from_starts_a_stage_from_given_weights(run: Path, toy_dataset: Path, tmp_path: Path) -> None:
+    config = tiny(stage="thermal-teacher", learning_rate=0.0, weight_decay=0.0, thermal_teacher_steps=1, validations=1)
+    train(toy_dataset, tmp_path / "run", config, init_from=run / "thermal_teacher" / "best.pt")
+    old, new = (load_checkpoint(folder / "thermal_teacher" / "best.pt").weights for folder in (run, tmp_path / "run"))
+    assert torch.equal(old["head.bottleneck.weight"], new["head.bottleneck.weight"])
+
+
+@pytest.mark.parametrize(
+    ("shards", "changes", "message"),
+    [
+        ([("val", "day", 1, "hand")], {}, "no frames in split 'train'"),
+        ([("train", "day", 2, None), ("train", "night", 2, None)], {}, "labels that are not a teacher's"),
+        ([("train", "night", 2, "simulation")], {"stage": "thermal-teacher"}, "no labelled day frames"),
+        ([("train", "day", 2, "hand")], {"stage": "all"}, "no night frames"),
+        ([("train", "day", 2, "hand"), ("train", "night", 2, None)], {"stage": "heatnet"}, "thermal-teacher first"),
+    ],
+)
+def test_a_dataset_that_lacks_what_a_stage_needs_is_refused_before_training(
+    make_dataset: Callable[..., Path], tmp_path: Path, shards: Any, changes: dict[str, Any], message: str
+) -> None:
+    root = make_dataset(*shards)
+    with pytest.raises(HeatNetError, match=message):
+        train(root, tmp_path / "run", tiny(**changes))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_is_not_overwritten_and_only_resumed_with_its_own_settings(run: Path, toy_dataset: Path) -> None:
+    with pytest.raises(TrainingError, match="--resume"):
+        train(toy_dataset, run, tiny())
+    with pytest.raises(TrainingError, match=r"other settings.*batch"):
+        train(toy_dataset, run, tiny(batch=4), resume=True)
+    with pytest.raises(TrainingError, match="nothing to resume"):
+        train(toy_dataset, run.parent / "new", tiny(), resume=True)
+    with pytest.raises(TrainingError, match="one --stage"):
+        train(toy_dataset, run.parent / "new", tiny(), init_from=run / "heatnet" / "best.pt")
+
+
+def test_what_cannot_be_scored_is_said(run: Path, toy_dataset: Path, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"split 'test'.*train, val"):
+        evaluate(run, toy_dataset, "test")
+    with pytest.raises(TrainingError, match="no such run"):
+        evaluate(tmp_path / "nowhere", toy_dataset, "val")
+    with pytest.raises(TrainingError, match="not a run"):
+        evaluate(tmp_path, toy_dataset, "val")
+
+
+def test_the_best_checkpoint_is_chosen_on_the_validation_split(toy_dataset: Path, tmp_path: Path) -> None:
+    config = tiny(thermal_teacher_steps=3, validations=3)
+    verdicts = iter([0.2, 0.6, 0.4])
+
+    def score(_: Any) -> dict[str, Any]:
+        value = next(verdicts)
+        return {name: {"miou": value} for name in ("day", "night", "combined", "pooled")}
+
+    trainer = Trainer(thermal_teacher(Dataset.open(toy_dataset), tmp_path, config), tmp_path, config)
+    assert trainer.fit(score)["validation"]["combined"] == 0.6
+    assert load_checkpoint(tmp_path / "thermal_teacher" / "best.pt").step == 2
+    assert load_checkpoint(tmp_path / "thermal_teacher" / "last.pt").step == 3
+
+
+@pytest.mark.slow
+def test_heatnet_sees_at_night_what_the_rgb_teacher_does_not(toy_dataset: Path, tmp_path: Path) -> None:
+    steps = {"rgb_teacher_steps": 150, "thermal_teacher_steps": 150, "pretrain_steps": 120, "confusion_steps": 30}
+    augmentation = AugmentConfig(rotation=0.2, scale=(0.9, 1.2))
+    train(toy_dataset, tmp_path / "run", tiny(**steps, width=0.2, batch=4, learning_rate=4e-3, augment=augmentation))
+    models = evaluate(tmp_path / "run", toy_dataset, "val")["models"]
+    assert models["rgb_teacher"]["day"]["miou"] > 0.6
+    assert models["heatnet"]["night"]["miou"] > models["rgb_teacher"]["night"]["miou"] + 0.2
+    assert models["heatnet"]["day"]["miou"] > models["rgb_teacher"]["day"]["miou"] - 0.1
