@@ -12,7 +12,8 @@ from heatnet.dataset_tools.recording.rosbag2_folder import FORMAT, Rosbag2Folder
 from heatnet.dataset_tools.recording.source import Source
 from heatnet.errors import RecordingError
 
-_SOURCES: dict[str, Callable[[Path], Source]] = {".bag": Rosbag1Source, ".mcap": McapSource}
+# A recorder that was killed leaves drive.bag.active.
+_SOURCES: dict[str, Callable[[Path], Source]] = {".bag": Rosbag1Source, ".active": Rosbag1Source, ".mcap": McapSource}
 
 
 def open_recording(path: Path) -> Recording:
@@ -31,6 +32,10 @@ def _open(path: Path) -> Recording:
         raise RecordingError(f"{path}: no such file or folder; a .bag, .mcap, .db3 or a folder is needed")
     if path.is_dir() and not _is_rosbag2(path):
         return FolderRecording(path)
+    if path.suffix in (".mcap", ".db3") and path.is_file() and is_compressed(path.parent):
+        raise RecordingError(
+            f"{path}: its messages are compressed as the metadata.yaml beside it says; name the folder"
+        )
     if path.is_dir() or path.suffix == ".db3":
         return BagRecording(path, _through_rosbags(path))
     if path.suffix not in _SOURCES or not path.is_file():

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from rosbags.rosbag1 import Writer as Writer1
-from rosbags.rosbag2 import StoragePlugin
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin
 from rosbags.rosbag2 import Writer as Writer2
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
@@ -22,7 +22,10 @@ def write_recording(path: Path, kind: str, messages: Iterable[Stamped], **option
     if kind == "bag":
         return _write1(path / "drive.bag", messages, **options)
     plugin = StoragePlugin.MCAP if kind == "mcap" else StoragePlugin.SQLITE3
-    with Writer2(path / "drive", version=9, storage_plugin=plugin) as writer:
+    writer = Writer2(path / "drive", version=9, storage_plugin=plugin)
+    if "mode" in options:
+        writer.set_compression(CompressionMode[options["mode"]], CompressionFormat.ZSTD)
+    with writer:
         connections: dict[str, Any] = {}
         for topic, kind_of, fields, log_ns in messages:
             if topic not in connections:

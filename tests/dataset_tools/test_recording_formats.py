@@ -1,5 +1,6 @@
 """What is written into any kind of recording comes out of the one interface, in order and whole."""
 
+import struct
 import tempfile
 from pathlib import Path
 
@@ -192,6 +193,50 @@ def test_any_order_of_writing_is_read_in_the_order_of_the_log(kind, compression,
     for (topic, message), i in zip(read, order, strict=True):
         assert topic == f"/ir{i % 2}"
         np.testing.assert_array_equal(message.pixels, frames[i])
+
+
+@pytest.mark.parametrize("mode", ["FILE", "MESSAGE", "STORAGE"])
+@pytest.mark.parametrize("kind", ["mcap", "folder"])
+def test_what_zstandard_packed_reads_the_same(kind, mode, tmp_path):
+    if (kind, mode) == ("folder", "STORAGE"):
+        pytest.skip("SQLite has no compression of its own")
+    plain, packed = tmp_path / "plain", tmp_path / "packed"
+    plain.mkdir()
+    packed.mkdir()
+    with open_recording(write_recording(plain, kind, drive()[2])) as recording:
+        expected = [repr(message) for message in recording.messages(list(recording.topics))]
+    write_recording(packed, kind, drive()[2], mode=mode)
+    with open_recording(packed / "drive") as recording:
+        assert [repr(message) for message in recording.messages(list(recording.topics))] == expected
+        assert recording.damage == []
+    if mode == "MESSAGE":
+        with pytest.raises(RecordingError, match="name the folder"):
+            open_recording(next(file for file in (packed / "drive").iterdir() if file.stem == "drive"))
+
+
+def test_an_mcap_without_chunks_with_messages_of_ros_1_is_read(tmp_path):
+    """As converters write it: no summary, each message a record of its own."""
+
+    def record(kind, data):
+        return struct.pack("<BQ", kind, len(data)) + data
+
+    def text(value):
+        return struct.pack("<I", len(value)) + value
+
+    thermal, _, messages = drive()
+    data = [
+        ROS1.serialize_ros1(build(ROS1, IMAGE, fields), IMAGE) for topic, _, fields, _ in messages if topic == "/ir"
+    ]
+    head = record(3, struct.pack("<H", 1) + text(b"sensor_msgs/Image") + text(b"ros1msg") + text(b""))
+    head += record(4, struct.pack("<HH", 7, 1) + text(b"/ir") + text(b"ros1") + text(b""))
+    body = b"".join(record(5, struct.pack("<HIQQ", 7, i, i, i) + bytes(one)) for i, one in enumerate(data))
+    magic = b"\x89MCAP0\r\n"
+    path = tmp_path / "converted.mcap"
+    path.write_bytes(magic + record(1, text(b"ros1") + text(b"")) + head + body + record(2, bytes(20)) + magic)
+    with open_recording(path) as recording:
+        assert recording.topics["/ir"].count == 3 and recording.topics["/ir"].message_type == IMAGE
+        for i, (_, message) in enumerate(recording.messages(["/ir"])):
+            np.testing.assert_array_equal(message.pixels, thermal[i])
 
 
 @pytest.mark.parametrize("number", range(6))
