@@ -1,0 +1,31 @@
+"""What can be asked of the simulator."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class SimulationConfig:
+    """A drive to simulate; the same configuration gives the same bytes on one machine."""
+
+    night: bool = False
+    frames: int = 20  # key frames, that is RGB stereo pairs
+    seed: int = 0  # street, weather, drive, noise and the true thermal cameras
+    format: Literal["bag", "mcap"] = "bag"
+    compressed: bool | None = None  # JPEG and PNG messages instead of raw ones; None: by night only
+    interval_s: float = 1.0  # between key frames
+    speed_mps: float = 8.0  # mean speed of the car
+    thermal_lag_ms: float = 0.0  # by how much thermal images are older than their stamps say
+    scale: float = 1.0  # of every camera's resolution and of the LiDAR's columns
+    edge_samples: int = 6  # rays a pixel where there is an edge in it
+    workers: int = 2  # threads that render
+
+    @property
+    def name(self) -> str:
+        """The stem of the recording's file."""
+        return "night" if self.night else "day"
+
+    @property
+    def compress(self) -> bool:
+        """Whether images are written as CompressedImage."""
+        return self.night if self.compressed is None else self.compressed
