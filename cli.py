@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -58,10 +59,11 @@ def show(summary: dict[str, Any], as_json: bool, lines: Iterable[str]) -> None:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None) -> str:
     """A plain-text table; numbers with three digits."""
+    from rich.box import SIMPLE
     from rich.console import Console
     from rich.table import Table
 
-    grid = Table(*columns, title=title, title_justify="left")
+    grid = Table(*columns, title=title, title_justify="left", box=SIMPLE)
     for row in rows:
         grid.add_row(*(f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in row))
     console = Console(width=None if sys.stdout.isatty() else 140)
@@ -77,6 +79,321 @@ def main() -> None:
     import logging
 
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+
+
+@main.command()
+@click.argument("out_dir", type=PATH)
+@click.option("--night", is_flag=True, help="By night; else by day.")
+@click.option("--frames", type=click.IntRange(1), default=20, show_default=True, help="Key frames (RGB stereo pairs).")
+@click.option("--format", "container", type=click.Choice(["bag", "mcap"]), default="bag", show_default=True)
+@click.option("--scale", type=click.FloatRange(0.1, 1), default=1.0, show_default=True, help="Of every resolution.")
+@click.option("--rig-seed", type=int, help="Drives with the same one share a rig; else --seed decides.")
+@common
+def simulate(
+    out_dir: Path,
+    night: bool,
+    frames: int,
+    container: str,
+    scale: float,
+    rig_seed: int | None,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Make a rig recording with known truth in OUT_DIR.
+
+    \b
+    heatnet simulate drives/day
+    heatnet simulate drives/night --night --frames 14 --seed 3 --rig-seed 0 --format mcap
+    """
+    from heatnet.dataset_tools.simulate import SimulationConfig
+    from heatnet.dataset_tools.simulate import simulate as run
+
+    config = SimulationConfig(night, frames, seed, rig_seed, container, scale=scale)  # type: ignore[arg-type]
+    summary = run(out_dir, config)
+    show(summary, as_json, [f"{key}: {value}" for key, value in summary.items()])
+
+
+@main.command()
+@click.argument("recordings", nargs=-1, required=True, type=PATH)
+@click.option(
+    "--rig", "rig_file", required=True, type=PATH, help="Kalibr camchain: RGB as calibrated, thermal roughly."
+)
+@click.option(
+    "-o", "--output", required=True, type=PATH, help="The refined camchain; calibration.json lands beside it."
+)
+@click.option("--depth", type=click.Choice(["auto", "stereo"]), default="auto", show_default=True)
+@click.option("--thermal", multiple=True, metavar="TOPIC", help="Count this topic as thermal (repeatable).")
+@click.option("--report", type=PATH, help="An HTML report to look at.")
+@common
+def calibrate(
+    recordings: tuple[Path, ...],
+    rig_file: Path,
+    output: Path,
+    depth: str,
+    thermal: tuple[str, ...],
+    report: Path | None,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Calibrate the thermal cameras of a rig from RECORDINGS of street scenes, without a target.
+
+    \b
+    heatnet calibrate day.bag --rig rough_camchain.yaml -o calibration.yaml --report calibration.html
+    heatnet calibrate day.bag night.bag --rig rough_camchain.yaml -o calibration.yaml
+    """
+    from heatnet.calib.camchain import read_rig
+    from heatnet.calib.pipeline import CalibrationConfig, write_calibration
+    from heatnet.calib.pipeline import calibrate as run
+    from heatnet.calib.report import write_report
+    from heatnet.dataset_tools.views import load_views
+
+    rig = read_rig(rig_file, thermal)
+    views = load_views(recordings, rig)
+    result = run(views, rig, CalibrationConfig(depth=depth, seed=seed))
+    write_calibration(result, output)
+    if report is not None:
+        write_report(result, views, report)
+    show(result.as_dict(), as_json, [*result.lines(), f"written: {output}", *([f"report: {report}"] if report else [])])
+
+
+@main.command("build-dataset")
+@click.argument("recordings", nargs=-1, required=True, type=PATH)
+@click.option("--calibration", required=True, type=PATH, help="The camchain that calibrate wrote.")
+@click.option("-o", "--output", required=True, type=PATH, help="The dataset; recordings are added to one that exists.")
+@click.option(
+    "--split",
+    type=click.Choice(["auto", "train", "val", "test"]),
+    default="auto",
+    show_default=True,
+    help="auto: by blocks of time in each drive, with a margin.",
+)
+@click.option("--domain", type=click.Choice(["day", "night"]), help="Instead of asking the sun.")
+@click.option(
+    "--depth",
+    type=click.Choice(["auto", "stereo", "plane", "infinite"]),
+    default="auto",
+    show_default=True,
+    help="What thermal is aligned by; auto: stereo where there is a right RGB image.",
+)
+@common
+def build_dataset(
+    recordings: tuple[Path, ...],
+    calibration: Path,
+    output: Path,
+    split: str,
+    domain: str | None,
+    depth: str,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Make a dataset of aligned RGB-thermal pairs from RECORDINGS, or add to one. Run again, it goes on.
+
+    \b
+    heatnet build-dataset day.bag night.bag --calibration calibration.yaml -o dataset
+    heatnet build-dataset other_street.bag --calibration calibration.yaml -o dataset --split test
+    """
+    from heatnet.dataset_tools.build import BuildConfig
+    from heatnet.dataset_tools.build import build_dataset as run
+
+    config = BuildConfig(split=split, domain=domain, depth=depth)  # type: ignore[arg-type]
+    summary = run(recordings, calibration, output, config)
+    rows = [tuple(row.values()) for row in summary.rows]
+    drops = [f"left out: {count} ({reason})" for reason, count in summary.drops.items()]
+    columns = list(summary.rows[0]) if summary.rows else ["recording"]
+    show(summary.as_dict(), as_json, [table(columns, rows), *drops, f"written: {output}"])
+
+
+@main.command()
+@click.argument("dataset", type=PATH)
+@common
+def validate(dataset: Path, seed: int, as_json: bool) -> None:
+    """Check DATASET: hashes, schema, leaks between splits, odd data. Exits 1 where there are errors.
+
+    \b
+    heatnet validate dataset
+    """
+    from heatnet.dataset_tools.validate import validate_dataset
+
+    problems = validate_dataset(dataset)
+    errors = sum(problem.severity == "error" for problem in problems)
+    lines = [f"{p.severity}: {p.where}: {p.what}" for p in problems]
+    verdict = f"{dataset}: {errors} errors, {len(problems) - errors} warnings"
+    show({"errors": errors, "problems": [vars(p) for p in problems]}, as_json, [*lines, verdict])
+    if errors:
+        raise HeatNetError(f"{dataset}: not fit for use, {errors} errors; build it again")
+
+
+@main.command("import-dataset")
+@click.argument("layout", metavar="FORMAT", type=click.Choice(["pairs"]))
+@click.argument("root", type=PATH)
+@click.option("-o", "--output", required=True, type=PATH)
+@click.option("--label-source", default="hand", show_default=True, help="Who labelled: hand, simulation, teacher:NAME.")
+@common
+def import_dataset(layout: str, root: Path, output: Path, label_source: str, seed: int, as_json: bool) -> None:
+    """Make a dataset of published images in ROOT.
+
+    FORMAT pairs: {train,val,test}/{day,night}/{rgb,thermal,labels}, files of one frame named alike.
+
+    \b
+    heatnet import-dataset pairs msrs -o dataset --label-source teacher:espnetv2
+    """
+    from heatnet.dataset_tools.importers import ImportConfig
+    from heatnet.dataset_tools.importers import import_dataset as run
+
+    summary = run(layout, root, output, ImportConfig(label_source=label_source))
+    rows = [tuple(row.values()) for row in summary["samples"]]
+    drops = [f"left out: {count} ({reason})" for reason, count in summary["drops"].items()]
+    show(summary, as_json, [table(["split", "domain", "labelled", "samples"], rows), *drops, f"written: {output}"])
+
+
+@main.command()
+@click.argument("path", metavar="RECORDING|DATASET", type=PATH)
+@click.option("--sheet", type=PATH, help="Of a dataset: write a contact sheet (PNG).")
+@common
+def inspect(path: Path, sheet: Path | None, seed: int, as_json: bool) -> None:
+    """Say what is in a recording (topics, rates, gaps) or in a dataset (counts, classes, domains).
+
+    \b
+    heatnet inspect day.bag
+    heatnet inspect dataset --sheet sheet.png
+    """
+    if (path / "manifest.json").exists():
+        _inspect_dataset(path, sheet, as_json)
+        return
+    from heatnet.dataset_tools.inspect_recording import inspect_recording
+
+    summary = inspect_recording(path)
+    head = f"{summary.path}: {summary.format}, {summary.size_bytes} bytes, {summary.messages} messages, "
+    head += f"{summary.duration_s:.3f} s from {summary.start_utc}"
+    frames = [f"frame {f.child} in {f.parent}: {f.count}, {f.rate_hz or 0:.3g} Hz" for f in summary.frames]
+    columns = ["topic", "type", "count", "rate", "largest gap", "content"]
+    warnings = [f"! {warning}" for warning in summary.warnings]
+    show(summary.as_dict(), as_json, [head, table(columns, summary.rows()), *frames, *warnings])
+
+
+def _inspect_dataset(path: Path, sheet: Path | None, as_json: bool) -> None:
+    from heatnet.dataset_tools.inspect_dataset import contact_sheet, inspect_dataset
+    from heatnet.dataset_tools.shards import Dataset
+
+    summary = inspect_dataset(path)
+    if sheet is not None:
+        contact_sheet(Dataset.open(path), sheet)
+    width, height = summary.size
+    head = f"{summary.path}: {width}x{height}, {summary.shards} shards, {summary.bytes} bytes"
+    rows = [
+        (g.split, g.domain, g.samples, g.labelled, ", ".join(g.label_sources), _interval(g.sun_elevation_deg), g.valid)
+        for g in summary.groups
+    ]
+    columns = ["split", "domain", "samples", "labelled", "labels by", "sun (deg)", "thermal covers"]
+    groups = [f"{group.split}, {group.domain}" for group in summary.groups]
+    names = sorted({name for group in summary.groups for name in group.classes})
+    shares = [[name, *(group.classes.get(name, 0.0) for group in summary.groups)] for name in names]
+    drops = [f"left out: {count} ({reason})" for reason, count in summary.drops.items()]
+    lines = [head, table(columns, rows), *([table(["share of pixels", *groups], shares)] if names else []), *drops]
+    show(summary.as_dict(), as_json, [*lines, *([f"contact sheet: {sheet}"] if sheet else [])])
+
+
+def _interval(bounds: tuple[float, float] | None) -> str:
+    return "unknown" if bounds is None else f"{bounds[0]:.1f} to {bounds[1]:.1f}"
+
+
+@main.command()
+@click.argument("dataset", type=PATH)
+@click.option("-o", "--output", "run_folder", required=True, type=PATH, help="The run: checkpoints, curves, report.")
+@click.option(
+    "--stage", type=click.Choice(["rgb-teacher", "thermal-teacher", "heatnet", "all"]), default="all", show_default=True
+)
+@click.option(
+    "--modalities", default="rgb,thermal", show_default=True, help="Of the student: rgb,thermal, rgb, thermal."
+)
+@click.option("--preset", type=click.Choice(["default", "laptop"]), default="default", show_default=True)
+@click.option("--config", "config_file", type=PATH, help="JSON with any of the settings in a run's config.json.")
+@click.option("--resume", is_flag=True, help="Go on where the run stopped.")
+@click.option("--init-from", type=PATH, metavar="CKPT", help="Start from these weights.")
+@common
+def train(
+    dataset: Path,
+    run_folder: Path,
+    stage: str,
+    modalities: str,
+    preset: str,
+    config_file: Path | None,
+    resume: bool,
+    init_from: Path | None,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Train the RGB teacher, the thermal night teacher and HeatNet on DATASET.
+
+    \b
+    heatnet train dataset -o run
+    heatnet train dataset -o run --preset laptop --resume
+    heatnet train dataset -o student --stage heatnet --init-from run/heatnet/best.pt
+    """
+    from heatnet.segmentation.config import TrainConfig, laptop, read_config
+    from heatnet.segmentation.train import train as run
+
+    config = laptop() if preset == "laptop" else TrainConfig()
+    if config_file is not None:
+        config = read_config(config_file, config)
+    config = replace(config, stage=stage, modalities=tuple(modalities.split(",")), seed=seed)
+    summary = run(dataset, run_folder, config, resume, init_from)
+    lines = [f"{name}: {json.dumps(result, default=str)}" for name, result in summary["stages"].items()]
+    show(summary, as_json, [*lines, f"run: {run_folder}"])
+
+
+@main.command("eval")
+@click.argument("source", metavar="RUN|CHECKPOINT", type=PATH)
+@click.argument("dataset", type=PATH)
+@click.option("--split", default="test", show_default=True)
+@click.option("--classes", help="Only these count, by name: car,person,bicycle.")
+@click.option("--report", type=PATH, help="An HTML report to look at.")
+@common
+def evaluate(
+    source: Path, dataset: Path, split: str, classes: str | None, report: Path | None, seed: int, as_json: bool
+) -> None:
+    """Score a run or a checkpoint on DATASET: IoU by day, by night, combined and pooled.
+
+    \b
+    heatnet eval run dataset --report report.html
+    heatnet eval run/heatnet/best.pt dataset --split val --classes car,person,bicycle
+    """
+    from heatnet.segmentation.evaluate import evaluate as run
+    from heatnet.segmentation.report import write_report
+
+    names = classes.split(",") if classes else None
+    summary = run(source, dataset, split, names)
+    if report is not None:
+        write_report(source, dataset, split, report, names)
+    show(summary, as_json, [*_scores(summary), *([f"report: {report}"] if report else [])])
+
+
+def _scores(summary: dict[str, Any]) -> Iterable[str]:
+    """One table of mean IoU a model and domain, and one of IoU a class."""
+    parts = [part for part in ("day", "night", "combined", "pooled") if summary.get(part)]
+    models = summary["models"]
+    rows = [[name, *(scores[part]["miou"] for part in parts)] for name, scores in models.items()]
+    yield table(["mean IoU", *parts], rows)
+    columns = [(name, part) for part in parts if part in ("day", "night") for name in models]
+    rows = [[c, *(models[n][p]["iou"].get(c) for n, p in columns)] for c in summary["classes_scored"]]
+    yield table(["IoU", *(f"{part}: {name}" for name, part in columns)], rows)
+
+
+@main.command()
+@click.argument("out_dir", type=PATH, default=Path("demo"))
+@common
+def demo(out_dir: Path, seed: int, as_json: bool) -> None:
+    """The whole chain on simulated drives: simulate, calibrate, build, train, evaluate. Run again, it goes on.
+
+    \b
+    heatnet demo
+    """
+    from heatnet.demo import DemoConfig, demo_commands
+
+    for made, arguments in demo_commands(out_dir, DemoConfig(seed=seed)):
+        if not made.exists():
+            click.echo(f"$ heatnet {' '.join(arguments)}", err=as_json)
+            main.main(arguments, standalone_mode=False)
 
 
 if __name__ == "__main__":

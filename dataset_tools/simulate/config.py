@@ -11,6 +11,7 @@ class SimulationConfig:
     night: bool = False
     frames: int = 20  # key frames, that is RGB stereo pairs
     seed: int = 0  # street, weather, drive, noise and the true thermal cameras
+    rig_seed: int | None = None  # of the thermal cameras, where several drives share one rig; None: `seed`
     format: Literal["bag", "mcap"] = "bag"
     compressed: bool | None = None  # JPEG and PNG messages instead of raw ones; None: by night only
     interval_s: float = 1.0  # between key frames

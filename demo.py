@@ -1,0 +1,37 @@
+"""The whole chain on simulated recordings, as the commands that a user would type."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class DemoConfig:
+    """How much the demo simulates and what it starts from."""
+
+    train_frames: int = 16  # key frames each of the day and the night drive that train
+    test_frames: int = 6  # key frames each of the day and the night drive, in another street, that test
+    seed: int = 0
+
+
+def demo_commands(folder: Path, config: DemoConfig) -> Iterator[tuple[Path, list[str]]]:
+    """Each step as (what it makes, the arguments of `heatnet`); a step whose result exists need not run again."""
+    drives = {}
+    for split, frames, seed in (("train", config.train_frames, 1), ("test", config.test_frames, 2)):
+        for domain in ("day", "night"):
+            out = folder / "recordings" / f"{split}_{domain}"
+            drives[split, domain] = out / f"{domain}.bag"
+            night = ["--night"] if domain == "night" else []
+            seeds = ["--seed", str(10 * config.seed + seed), "--rig-seed", str(config.seed)]
+            yield out, ["simulate", str(out), *night, "--frames", str(frames), *seeds]
+    training = [str(drives["train", d]) for d in ("day", "night")]
+    testing = [str(drives["test", d]) for d in ("day", "night")]
+    rough = folder / "recordings" / "train_day" / "rough_camchain.yaml"
+    chain, report = folder / "calibration.yaml", folder / "calibration.html"
+    yield chain, ["calibrate", *training, "--rig", str(rough), "-o", str(chain), "--report", str(report)]
+    dataset, run = folder / "dataset", folder / "run"
+    build = ["--calibration", str(chain), "-o", str(dataset)]
+    yield dataset / "no", ["build-dataset", *training, *build]
+    yield dataset / "no", ["build-dataset", *testing, *build, "--split", "test"]
+    yield run / "no", ["train", str(dataset), "-o", str(run), "--preset", "laptop", "--resume"]
+    yield run / "no", ["eval", str(run), str(dataset), "--split", "test", "--report", str(folder / "report.html")]
