@@ -118,7 +118,8 @@ class Alignment:
         columns, rows = np.where(covered[:, None], pixels, -10.0).astype(np.float32).T.reshape(2, *shape)
         warped = cv2.remap(counts.astype(np.uint16), columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         parallax = np.linalg.norm(thermal_from_left.translation) * self.thermal.camera.intrinsics[0]
-        hidden = _occluded(pixels, points[:, 2], covered, self.thermal.camera.resolution, float(parallax))
+        finer = 2 * self.grid.intrinsics[:2] / self.thermal.camera.intrinsics[:2]
+        hidden = _occluded(pixels * finer, points[:, 2], covered, float(parallax))
         inside = covered.reshape(shape)
         return np.where(inside, warped, 0).astype(np.uint16), (inside & ~hidden.reshape(shape)).astype(np.uint8)
 
@@ -158,24 +159,25 @@ def _last_known(values: Depth) -> Depth:
 
 
 def _occluded(
-    pixels: NDArray[np.float64],
-    z: NDArray[np.float64],
-    covered: NDArray[np.bool_],
-    resolution: tuple[int, int],
-    parallax_px_m: float,
+    cells: NDArray[np.float64], z: NDArray[np.float64], covered: NDArray[np.bool_], parallax_px_m: float
 ) -> NDArray[np.bool_]:
-    """Which points (N,) lie behind a nearer one in the thermal image (a z-buffer, each point on its 2x2 pixels).
+    """Which points (N,) lie behind a nearer one: a z-buffer in which each point fills the 2x2 cells around it.
 
-    Depths differ where their parallaxes, `parallax_px_m` / z, do by more than a pixel.
+    `cells` (N, 2) are pixels of the thermal image, finer: two cells from one pixel of the grid to the next. Depths
+    differ where their parallaxes, `parallax_px_m` / z, do by more than a pixel.
     """
-    width, height = resolution
-    nearest = np.full((height + 1, width + 1), np.inf)
-    columns, rows = np.floor(np.where(covered[:, None], pixels, 0)).astype(np.int64).T
-    for step_v, step_u in ((0, 0), (0, 1), (1, 0), (1, 1)):
-        np.minimum.at(nearest, (rows[covered] + step_v, columns[covered] + step_u), z[covered])
-    columns, rows = np.rint(np.where(covered[:, None], pixels, 0)).astype(np.int64).T
+    at = np.where(covered[:, None], cells, 0.0)
+    width, height = (int(n) + 3 for n in at.max(axis=0, initial=0.0))
+    nearest = np.full(height * width, np.inf, np.float32)
+    corner = np.floor(at - 0.5).astype(np.int64) + 1
+    first = (corner[:, 1] * width + corner[:, 0])[covered]
+    order = np.argsort(-z[covered], kind="stable")  # far ones first: the nearest is written last
+    for step in (0, 1, width, width + 1):
+        cell = first[order] + step
+        nearest[cell] = np.minimum(nearest[cell], z[covered][order])
+    columns, rows = (np.floor(at) + 1).astype(np.int64).T
     with np.errstate(divide="ignore"):
-        return covered & (parallax_px_m * (1.0 / nearest[rows, columns] - 1.0 / z) > OCCLUDED_PX)
+        return covered & (parallax_px_m * (1.0 / nearest[rows * width + columns] - 1.0 / z) > OCCLUDED_PX)
 
 
 def _raw_maps(raw: Camera, grid: Camera) -> tuple[Map, Map]:

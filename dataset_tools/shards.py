@@ -186,7 +186,7 @@ class Dataset:
 
         Raises DatasetError naming what is missing, altered or of another version.
         """
-        dataset = Dataset(root, read_manifest(root))
+        dataset = Dataset.open_lenient(root)
         for record in dataset.manifest.shards:
             path = dataset.path(record)
             if not path.is_file():
@@ -194,6 +194,11 @@ class Dataset:
             if path.stat().st_size != record.bytes:
                 raise DatasetError(f"{path}: {path.stat().st_size} bytes; the manifest says {record.bytes}")
         return dataset
+
+    @staticmethod
+    def open_lenient(root: Path) -> "Dataset":
+        """Read the manifest only: for who looks at a dataset of which shards may be missing. Raises DatasetError."""
+        return Dataset(root, read_manifest(root))
 
     def path(self, record: ShardRecord) -> Path:
         """The file of a shard."""
@@ -204,12 +209,17 @@ class Dataset:
     ) -> list[SampleRef]:
         """The samples of a split, of a domain, with or without labels (None: all), in the order of the manifest."""
         return [
-            SampleRef(i, row, r.split, r.domain, r.sequence, r.label_source)
+            ref
             for i, r in enumerate(self.manifest.shards)
             if split in (None, r.split) and domain in (None, r.domain)
             if labelled in (None, r.label_source is not None)
-            for row in range(r.samples)
+            for ref in self.shard_refs(i)
         ]
+
+    def shard_refs(self, index: int) -> list[SampleRef]:
+        """The samples of one shard."""
+        r = self.manifest.shards[index]
+        return [SampleRef(index, row, r.split, r.domain, r.sequence, r.label_source) for row in range(r.samples)]
 
     def thermal_range(self, ref: SampleRef) -> tuple[float, float]:
         """The counts that normalise to the lower and the upper end of the scale for a sample's shard."""

@@ -1,0 +1,134 @@
+"""Thermal lies where RGB says it does, near things too, and what is hidden is marked."""
+
+import numpy as np
+import pytest
+from flat_street import BOARD_M, WALL_M, Seen, counts, look, make_rig
+from numpy.typing import NDArray
+
+from heatnet.calib.camera import Camera
+from heatnet.calib.rig import RigCamera
+from heatnet.calib.rigid import Rigid
+from heatnet.calib.trajectory import Trajectory
+from heatnet.dataset_tools.align import (
+    Alignment,
+    GridConfig,
+    filled_depth,
+    nearest_thermal,
+    thermal_from_left_at,
+    training_grid,
+)
+from heatnet.errors import DatasetError
+
+RIG = make_rig()
+LEFT, THERMAL = RIG.rgb_left, RIG.thermal[0]
+STILL = np.zeros(3)
+
+
+def on_grid(grid: Camera) -> Seen:
+    """What the grid's camera sees: it stands where the left camera stands."""
+    return look(RigCamera("grid", grid, "", False, Rigid.identity()), STILL)
+
+
+@pytest.fixture(scope="module")
+def alignment() -> Alignment:
+    return Alignment(LEFT, THERMAL, training_grid(LEFT, THERMAL, GridConfig(240)))
+
+
+def truth_visible(grid: Camera, seen: Seen, thermal_from_left: Rigid) -> NDArray[np.bool_]:
+    """By casting rays back from the thermal camera: which points of the grid it sees, and within its image."""
+    points = seen.points.reshape(-1, 3)
+    pixels, real = THERMAL.camera.project(thermal_from_left.apply(points))
+    origin = thermal_from_left.inverse().translation
+    rays = points - origin
+    on_board = origin + rays * ((BOARD_M - origin[2]) / rays[:, 2])[:, None]
+    hides = (np.abs(on_board[:, 0] + 0.05) < 0.55) & (np.abs(on_board[:, 1] + 0.05) < 0.65)
+    visible = real & THERMAL.camera.sees(pixels) & ~(hides & ~seen.board.ravel())
+    return np.asarray(visible.reshape(seen.board.shape))
+
+
+def test_each_pixel_shows_the_count_of_its_point_near_and_far(alignment: Alignment) -> None:
+    seen = on_grid(alignment.grid)
+    thermal = np.rint(counts(look(THERMAL, STILL))).astype(np.uint16)
+    warped, valid = alignment.warp(thermal, seen.points[..., 2], THERMAL.cam_from_cam0)
+    assert warped.dtype == np.uint16 and set(np.unique(valid)) == {0, 1}
+    inner = (valid > 0) & ~near_an_edge(seen.board) & ~near_an_edge(valid > 0)
+    error = np.abs(warped - counts(seen))[inner]
+    assert inner.mean() > 0.5 and seen.board[inner].any()
+    assert error.max() < 3  # a pixel is 5 to 10 counts wide
+
+
+def near_an_edge(board: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Within two pixels of the board's outline, where a thermal pixel mixes both."""
+    padded = np.pad(board, 2, mode="edge")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (5, 5))
+    return np.asarray(windows.any(axis=(2, 3)) & ~windows.all(axis=(2, 3)))
+
+
+def test_what_the_thermal_camera_cannot_see_is_marked(alignment: Alignment) -> None:
+    seen = on_grid(alignment.grid)
+    thermal = np.rint(counts(look(THERMAL, STILL))).astype(np.uint16)
+    _, valid = alignment.warp(thermal, seen.points[..., 2], THERMAL.cam_from_cam0)
+    truth = truth_visible(alignment.grid, seen, THERMAL.cam_from_cam0)
+    hidden = (valid == 0) & ~seen.board
+    true_hidden = ~truth & ~seen.board
+    assert true_hidden.sum() > 200
+    agreed = (hidden & true_hidden).sum()
+    assert agreed / hidden.sum() > 0.9 and agreed / true_hidden.sum() > 0.9
+
+
+def test_a_plane_is_right_at_its_distance_and_wrong_nearer(alignment: Alignment) -> None:
+    seen = on_grid(alignment.grid)
+    thermal = np.rint(counts(look(THERMAL, STILL))).astype(np.uint16)
+    flat = np.full(seen.board.shape, WALL_M)
+    warped, valid = alignment.warp(thermal, flat, THERMAL.cam_from_cam0)
+    clear = ~np.asarray(near_an_edge(seen.board)) & (valid > 0) & ~seen.board
+    wrong = np.abs(warped - counts(seen)) > 500
+    assert wrong[clear].sum() > 20  # the board's ghost beside the board
+    assert np.median(np.abs(warped - counts(seen))[clear]) < 3
+
+
+def test_the_motion_between_two_exposures_is_undone() -> None:
+    """At 10 m/s to the right, 20 ms later: the thermal camera stands 20 cm further."""
+    quaternions = np.tile([0.0, 0, 0, 1], (3, 1))
+    places = np.array([[0, -10.0 * t, 0] for t in (-1, 0, 1)])  # body axes: y to the left
+    trajectory = Trajectory(np.array([-1, 0, 1]) * 10**9, quaternions, places)
+    moved = thermal_from_left_at(RIG, LEFT, THERMAL, (0, 20_000_000), trajectory)
+    expected = THERMAL.cam_from_cam0 @ Rigid(np.eye(3), np.array([-0.2, 0, 0]))
+    assert np.allclose(moved.matrix, expected.matrix, atol=1e-9)
+    still = thermal_from_left_at(RIG, LEFT, THERMAL, (0, 20_000_000), None)
+    outside = thermal_from_left_at(RIG, LEFT, THERMAL, (0, 3 * 10**9), trajectory)
+    assert np.allclose(still.matrix, THERMAL.cam_from_cam0.matrix) and np.allclose(outside.matrix, still.matrix)
+
+
+def test_the_grid_of_the_real_rig_is_that_of_the_paper() -> None:
+    rgb = Camera("radtan", np.array([1017.8, 1016.6, 969.3, 300.1]), np.array([-0.2, 0.07, 0, 0]), (1920, 650))
+    thermal = Camera("radtan", np.array([505.0, 505, 310, 250]), np.array([-0.4, 0.18, 0, 0]), (640, 512))
+    left = RigCamera("cam0", rgb, "/rgb", False, Rigid.identity())
+    grid = training_grid(left, RigCamera("cam1", thermal, "/ir", True, Rigid.identity()), GridConfig())
+    assert grid.resolution == (704, 320) and grid.model == "none"
+    full = rgb.undistorted().scaled(960, 320)
+    assert np.allclose(grid.intrinsics, full.intrinsics - [0, 0, 128, 0])
+
+
+def test_impossible_grids_and_cameras_are_refused() -> None:
+    with pytest.raises(DatasetError, match="leaves the image"):
+        training_grid(LEFT, THERMAL, GridConfig(240, (200, 0, 100, 64)))
+    behind = RigCamera("cam9", THERMAL.camera, "/ir", True, Rigid(np.diag([-1.0, 1, -1]), np.zeros(3)))
+    with pytest.raises(DatasetError, match="sees nothing"):
+        training_grid(LEFT, behind, GridConfig(240))
+    with pytest.raises(DatasetError, match="no thermal camera"):
+        nearest_thermal(make_rig(thermal=False))
+
+
+def test_images_of_another_size_are_refused(alignment: Alignment) -> None:
+    with pytest.raises(DatasetError, match="the rig file says 240x80"):
+        alignment.rgb(np.zeros((80, 241, 3), np.uint8))
+
+
+def test_holes_take_the_farther_neighbour_and_rows_without_any_their_neighbour() -> None:
+    nan = np.nan
+    depth = np.array([[nan, nan, nan, nan], [4.0, nan, nan, 12.0], [nan, 7.0, nan, nan], [nan, nan, nan, nan]])
+    expected = np.array([[12.0, 12, 12, 12], [4, 12, 12, 12], [7, 7, 7, 7], [7, 7, 7, 7]])
+    filled = filled_depth(depth)
+    assert np.allclose(filled[1:], expected[1:]) and np.isfinite(filled).all()
+    assert (filled_depth(np.full((2, 2), nan)) >= 1000).all()

@@ -1,0 +1,250 @@
+"""Datasets from recordings: right, repeatable, and whole whatever happens on the way."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from flat_street import (
+    MIDNIGHT_NS,
+    NOON_NS,
+    counts,
+    labels,
+    look,
+    make_recording,
+    make_rig,
+    write_calibration,
+)
+
+from heatnet.calib.camera import Camera
+from heatnet.calib.rig import RigCamera
+from heatnet.calib.rigid import Rigid
+from heatnet.dataset_tools import build
+from heatnet.dataset_tools.align import GridConfig
+from heatnet.dataset_tools.build import BuildConfig, build_dataset
+from heatnet.dataset_tools.shards import Dataset
+from heatnet.errors import DatasetError, HeatNetError, RecordingError, RigError
+
+CONFIG = BuildConfig(grid=GridConfig(240))
+SECOND = 10**9
+
+
+@pytest.fixture(scope="module")
+def day(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_recording(tmp_path_factory.mktemp("day"))
+
+
+@pytest.fixture(scope="module")
+def rig_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_calibration(tmp_path_factory.mktemp("rig") / "calibration.yaml")
+
+
+def contents(root: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(root)): p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()}
+
+
+def test_every_pair_of_a_drive_becomes_an_aligned_sample(day: Path, rig_file: Path, tmp_path: Path) -> None:
+    summary = build_dataset([day], rig_file, tmp_path / "out", CONFIG)
+    assert summary.rows == (
+        {"recording": "drive.bag", "split": "train", "domain": "day", "labelled": True, "samples": 4},
+    )
+    dataset = Dataset.open(tmp_path / "out")
+    refs = dataset.refs("train", "day", labelled=True)
+    document = dataset.manifest.config["grid_camera"]
+    grid = Camera("none", np.array(document["intrinsics"]), np.zeros(4), tuple(document["resolution"]))
+    for i, ref in enumerate(refs):
+        sample = dataset.read(ref, check=True)
+        assert sample.rgb_stamp_ns == NOON_NS + i * SECOND // 2
+        assert sample.thermal_stamp_ns == sample.rgb_stamp_ns + 4_000_000
+        assert sample.sun_elevation_deg == pytest.approx(57.5, abs=2)
+        seen = look(RigCamera("grid", grid, "", False, Rigid.identity()), np.array([0.025 * i, 0, 0]))
+        inner = sample.valid > 0
+        error = np.abs(sample.thermal - counts(seen))[inner]
+        assert inner.mean() > 0.6 and np.median(error) < 5 and np.percentile(error, 90) < 20
+        assert sample.label is not None and (sample.label == labels(seen)).mean() > 0.99
+    assert refs[0].label_source == "hand" and refs[0].sequence == "drive"
+
+
+def test_day_is_day_and_night_is_night_by_the_sun(day: Path, rig_file: Path, tmp_path: Path) -> None:
+    night = make_recording(tmp_path / "day_of_judgement", frames=2, start_ns=MIDNIGHT_NS, labelled=False)
+    build_dataset([day], rig_file, tmp_path / "out", CONFIG)
+    build_dataset([night], rig_file, tmp_path / "out", CONFIG)
+    dataset = Dataset.open(tmp_path / "out")
+    assert len(dataset.refs(domain="day")) == 4 and len(dataset.refs(domain="night", labelled=False)) == 2
+    assert all(dataset.read(ref).sun_elevation_deg < -20 for ref in dataset.refs(domain="night"))
+    assert len(dataset.manifest.provenance) == 2
+
+
+def test_the_domain_can_be_given(day: Path, rig_file: Path, tmp_path: Path) -> None:
+    build_dataset([day], rig_file, tmp_path / "out", BuildConfig(grid=GridConfig(240), domain="night", split="test"))
+    assert len(Dataset.open(tmp_path / "out").refs("test", "night")) == 4
+
+
+def test_without_gnss_the_domain_must_be_given(rig_file: Path, tmp_path: Path) -> None:
+    blind = make_recording(tmp_path / "in", frames=2, gnss=False)
+    with pytest.raises(DatasetError, match=r"drive\.bag.*--domain"):
+        build_dataset([blind], rig_file, tmp_path / "out", CONFIG)
+    assert not (tmp_path / "out").exists()
+    build_dataset([blind], rig_file, tmp_path / "out", BuildConfig(grid=GridConfig(240), domain="day"))
+    dataset = Dataset.open(tmp_path / "out")
+    assert all(np.isnan(dataset.read(ref, check=True).sun_elevation_deg) for ref in dataset.refs(domain="day"))
+
+
+def test_building_twice_changes_nothing_and_elsewhere_gives_the_same_bytes(
+    day: Path, rig_file: Path, tmp_path: Path
+) -> None:
+    build_dataset([day], rig_file, tmp_path / "a", CONFIG)
+    first = contents(tmp_path / "a")
+    times = {p: p.stat().st_mtime_ns for p in (tmp_path / "a/shards").iterdir()}
+    again = build_dataset([day], rig_file, tmp_path / "a", CONFIG)
+    assert contents(tmp_path / "a") == first and again.rows[0]["samples"] == 4
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "a/shards").iterdir()} == times
+    build_dataset([day], rig_file, tmp_path / "b", CONFIG)
+    assert contents(tmp_path / "b") == first
+
+
+def test_a_build_that_was_stopped_goes_on_to_the_same_bytes(
+    day: Path, rig_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "samples_per_shard", lambda height, width: 1)
+    build_dataset([day], rig_file, tmp_path / "whole", CONFIG)
+    write = build.write_shard
+    written: list[str] = []
+
+    def stopping(root: Path, name: str, *rest: Any) -> Any:
+        if len(written) == 2:
+            raise KeyboardInterrupt
+        written.append(name)
+        return write(root, name, *rest)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(build, "write_shard", stopping)
+        build_dataset([day], rig_file, tmp_path / "out", CONFIG)
+    dataset = Dataset.open(tmp_path / "out")
+    assert len([dataset.read(ref, check=True) for ref in dataset.refs()]) == 2
+    made: list[str] = []
+
+    def counting(root: Path, name: str, *rest: Any) -> Any:
+        made.append(name)
+        return write(root, name, *rest)
+
+    monkeypatch.setattr(build, "write_shard", counting)
+    build_dataset([day], rig_file, tmp_path / "out", CONFIG)
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+    assert len(made) == 2 and not set(made) & set(written)
+
+
+def test_a_full_disk_gives_one_message_and_keeps_finished_shards(
+    day: Path, rig_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "samples_per_shard", lambda height, width: 2)
+    write_bytes = Path.write_bytes
+
+    def full(self: Path, content: bytes) -> int:
+        if "_0001.h5" in self.name:
+            write_bytes(self, content[:1000])
+            raise OSError(28, "No space left on device")
+        return write_bytes(self, content)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(HeatNetError, match="No space left on device"):
+        build_dataset([day], rig_file, tmp_path / "out", CONFIG)
+    dataset = Dataset.open(tmp_path / "out")
+    assert len([dataset.read(ref, check=True) for ref in dataset.refs()]) == 2
+    assert len(list((tmp_path / "out/shards").iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("silent", "message"), [("/ir_left", "thermal"), ("/rgb_left", "rgb"), ("/rgb_right", "right")]
+)
+def test_a_recording_without_a_camera_is_refused_by_name(
+    rig_file: Path, tmp_path: Path, silent: str, message: str
+) -> None:
+    recording = make_recording(tmp_path / "in", frames=2, silent=(silent,))
+    with pytest.raises(RecordingError, match=rf"drive\.bag: no {message} topic {silent}; it has: "):
+        build_dataset([recording], rig_file, tmp_path / "out", CONFIG)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_rig_with_one_rgb_camera_builds_on_a_plane(day: Path, tmp_path: Path) -> None:
+    rig_file = write_calibration(tmp_path / "one.yaml", make_rig(right=False))
+    build_dataset([day], rig_file, tmp_path / "out", CONFIG)
+    assert len(Dataset.open(tmp_path / "out").refs()) == 4
+    with pytest.raises(DatasetError, match="second RGB camera"):
+        build_dataset([day], rig_file, tmp_path / "b", BuildConfig(grid=GridConfig(240), depth="stereo"))
+
+
+def test_wrong_labels_take_back_what_their_recording_brought(day: Path, rig_file: Path, tmp_path: Path) -> None:
+    build_dataset([day], rig_file, tmp_path / "out", CONFIG)
+    before = contents(tmp_path / "out")
+    bad = make_recording(tmp_path / "in", frames=3, start_ns=MIDNIGHT_NS)
+    maps = dict(np.load(tmp_path / "in/labels.npz"))
+    last = sorted(maps)[-1]
+    maps[last] = np.full_like(maps[last], 200)
+    np.savez(tmp_path / "in/labels.npz", **maps)
+    with pytest.raises(DatasetError, match=rf"labels\.npz at {last}: label id 200"):
+        build_dataset([bad], rig_file, tmp_path / "out", CONFIG)
+    assert contents(tmp_path / "out") == before
+    (tmp_path / "in/labels.npz").write_bytes(b"PK nonsense")
+    with pytest.raises(DatasetError, match=r"labels\.npz"):
+        build_dataset([bad], rig_file, tmp_path / "new", CONFIG)
+    assert not (tmp_path / "new").exists()
+
+
+def test_other_ways_of_building_do_not_mix_in_one_dataset(day: Path, rig_file: Path, tmp_path: Path) -> None:
+    build_dataset([day], rig_file, tmp_path / "out", CONFIG)
+    before = contents(tmp_path / "out")
+    with pytest.raises(DatasetError, match=r"another configuration.*depth"):
+        build_dataset([day], rig_file, tmp_path / "out", BuildConfig(grid=GridConfig(240), depth="infinite"))
+    with pytest.raises(DatasetError, match="in it already"):
+        build_dataset([day], rig_file, tmp_path / "out", BuildConfig(grid=GridConfig(240), split="test"))
+    assert contents(tmp_path / "out") == before
+
+
+def test_a_long_drive_is_split_by_time_with_a_margin(rig_file: Path, tmp_path: Path) -> None:
+    drive = make_recording(tmp_path / "in", frames=30, interval_ns=SECOND, speed_m_s=0.01, labelled=False)
+    summary = build_dataset([drive], rig_file, tmp_path / "out", CONFIG)
+    dataset = Dataset.open(tmp_path / "out")
+    stamps = {s: [dataset.read(r).rgb_stamp_ns for r in dataset.refs(s)] for s in ("train", "val", "test")}
+    assert all(len(found) >= 2 for found in stamps.values())
+    assert min(stamps["val"]) - max(stamps["train"]) >= 2 * SECOND <= min(stamps["test"]) - max(stamps["val"])
+    dropped = summary.drops["margin between two splits"]
+    assert sum(map(len, stamps.values())) + dropped == 30
+
+
+def test_frames_are_counted_with_the_reason_for_which_they_are_left_out(rig_file: Path, tmp_path: Path) -> None:
+    drive = make_recording(tmp_path / "in", frames=3, lag_ns=80_000_000)
+    with pytest.raises(RecordingError, match=r"no frames that belong together \(3 rgb: no thermal frame within"):
+        build_dataset([drive], rig_file, tmp_path / "out", CONFIG)
+    build_dataset([drive], rig_file, tmp_path / "out", BuildConfig(grid=GridConfig(240), tolerance_ms=90))
+    assert len(Dataset.open(tmp_path / "out").refs()) == 3
+
+
+def test_missing_inputs_are_named(day: Path, rig_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match=r"nowhere\.bag"):
+        build_dataset([tmp_path / "nowhere.bag"], rig_file, tmp_path / "out", CONFIG)
+    with pytest.raises(RigError, match=r"nowhere\.yaml"):
+        build_dataset([day], tmp_path / "nowhere.yaml", tmp_path / "out", CONFIG)
+    with pytest.raises(DatasetError, match="no thermal camera"):
+        build_dataset([day], write_calibration(tmp_path / "r.yaml", make_rig(thermal=False)), tmp_path / "out", CONFIG)
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_builds_into_one_folder_do_not_meet(day: Path, rig_file: Path, tmp_path: Path) -> None:
+    from heatnet.dataset_tools.writer import open_writer
+
+    with open_writer(tmp_path / "out", {}, None), pytest.raises(DatasetError, match="another process"):
+        build_dataset([day], rig_file, tmp_path / "out", CONFIG)
+    build_dataset([day], rig_file, tmp_path / "out", CONFIG)
+    assert len(Dataset.open(tmp_path / "out").refs()) == 4
+
+
+def test_the_rig_recordings_give_six_pairs_each(shared_data: Path, tmp_path: Path) -> None:
+    for name in ("day", "night"):
+        folder = shared_data / "recordings" / name
+        build_dataset([folder / f"{name}.bag"], folder / "rough_camchain.yaml", tmp_path / name, BuildConfig())
+        dataset = Dataset.open(tmp_path / name)
+        refs = dataset.refs(domain=name, labelled=True)
+        assert len(refs) == len(dataset.refs()) == 6 and {r.label_source for r in refs} == {"simulation"}
+        sample = dataset.read(refs[0], check=True)
+        assert sample.rgb.shape == (320, 704, 3) and 20_000 < np.median(sample.thermal) < 25_000
