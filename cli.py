@@ -144,7 +144,6 @@ def calibrate(
     from heatnet.calib.camchain import read_rig
     from heatnet.calib.pipeline import CalibrationConfig, write_calibration
     from heatnet.calib.pipeline import calibrate as run
-    from heatnet.calib.report import write_report
     from heatnet.dataset_tools.views import load_views
 
     rig = read_rig(rig_file, thermal)
@@ -152,6 +151,8 @@ def calibrate(
     result = run(views, rig, CalibrationConfig(depth=depth, seed=seed))
     write_calibration(result, output)
     if report is not None:
+        from heatnet.calib.report import write_report
+
         write_report(result, views, report)
     show(result.as_dict(), as_json, [*result.lines(), f"written: {output}", *([f"report: {report}"] if report else [])])
 
@@ -359,11 +360,12 @@ def evaluate(
     heatnet eval run/heatnet/best.pt dataset --split val --classes car,person,bicycle
     """
     from heatnet.segmentation.evaluate import evaluate as run
-    from heatnet.segmentation.report import write_report
 
     names = classes.split(",") if classes else None
     summary = run(source, dataset, split, names)
     if report is not None:
+        from heatnet.segmentation.report import write_report
+
         write_report(source, dataset, split, report, names)
     show(summary, as_json, [*_scores(summary), *([f"report: {report}"] if report else [])])
 
