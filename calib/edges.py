@@ -49,11 +49,18 @@ def gradient(image: Plane, sigma_px: float) -> tuple[Plane, Plane]:
 
 
 def colour_gradient(rgb: NDArray[np.uint8], sigma_px: float) -> tuple[Plane, Plane]:
-    """Gradient (H, W) twice of the colour channel that changes most; square roots even out photon noise."""
-    planes = [gradient(np.sqrt(rgb[..., c].astype(np.float32)), sigma_px) for c in range(rgb.shape[-1])]
+    """Gradient (H, W) twice of an image (H, W, 3): the channels added up, each turned to the side of the strongest.
+
+    Green counts twice: red and blue together have as many samples under a Bayer pattern, and it takes all three to know
+    where an edge is between the samples. Square roots even out photon noise.
+    """
+    planes = [gradient(np.sqrt(rgb[..., c].astype(np.float32)), sigma_px) for c in range(3)]
     x, y = (np.stack(axis) for axis in zip(*planes, strict=True))
+    x[1] *= 2
+    y[1] *= 2
     strongest = np.argmax(x * x + y * y, axis=0)[None]
-    return np.take_along_axis(x, strongest, 0)[0], np.take_along_axis(y, strongest, 0)[0]
+    side = np.sign(x * np.take_along_axis(x, strongest, 0) + y * np.take_along_axis(y, strongest, 0))
+    return np.asarray((side * x).sum(0), np.float32), np.asarray((side * y).sum(0), np.float32)
 
 
 def noise_of(magnitude: Plane) -> float:

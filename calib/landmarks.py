@@ -38,7 +38,7 @@ class Landmarks:
 def place_edges(edges: EdgePoints, left: RigCamera, depth: DepthImage) -> Landmarks:
     """Give edges (N) of the raw left image their depth; those without any are left out.
 
-    At an occlusion the edge belongs to the nearer side.
+    At an occlusion the edge belongs to the nearer side; elsewhere it lies halfway between its sides.
     """
     rays, found = left.camera.unproject(edges.pixels)
     tangents = edges.normals[:, ::-1] * np.array([1.0, -1.0])
@@ -49,7 +49,8 @@ def place_edges(edges: EdgePoints, left: RigCamera, depth: DepthImage) -> Landma
     cam0 = left.cam_from_cam0.inverse()
     with np.errstate(invalid="ignore"):
         outline = farther > nearer * (1 + JUMP)
-    z = nearer[:, None]
+        middle = 2 / (1 / nearer + 1 / farther)  # halfway in disparity: a surface seen at a slant is a plane there
+    z = np.where(outline, nearer, middle)[:, None]
     return Landmarks(cam0.apply(rays * z), cam0.apply(along * z), edges.pixels, edges.strengths, outline).pick(good)
 
 

@@ -13,7 +13,7 @@ from heatnet.calib.refine import APPROACH, FINAL, SETTLE, Fit, Observe, refine, 
 from heatnet.calib.result import CalibrationResult, CameraResult, FrameUse, Status, write_calibration
 from heatnet.calib.rig import Rig, RigCamera
 from heatnet.calib.scene import Scene, observer, prepare
-from heatnet.calib.score import Score, agreement, score
+from heatnet.calib.score import BLUR_PX, Score, agreement, score
 from heatnet.calib.uncertainty import AlignmentGrid, estimate_uncertainty, held_out, split_halves, stated_error
 from heatnet.calib.views import Views
 from heatnet.errors import CalibrationError
@@ -86,7 +86,7 @@ def _find_basin(scenes: Sequence[Scene], camera: RigCamera, guess: Estimate, con
             refined = refine(observe, candidate, guess, config.prior, APPROACH)
         except np.linalg.LinAlgError:
             continue
-        agreed, _ = agreement(observe(FINAL.blur_px, 1), refined)
+        agreed, _ = agreement(observe(BLUR_PX, 1), refined)
         log.debug("%s: candidate agrees by %.3f", camera.name, agreed)
         if agreed > best_agreement:
             best, best_agreement = refined, agreed
@@ -109,7 +109,7 @@ def _result(
         )
     uncertainty = estimate_uncertainty(fit)
     grid = AlignmentGrid.of(rig.rgb_left, fit.estimate)
-    second = score(observe(FINAL.blur_px, 1), fit.estimate)
+    second = score(observe(BLUR_PX, 1), fit.estimate)
     halves = split_halves(fit, grid, config.seed)
     used, counts = np.unique(fit.matches.views, return_counts=True)
     stated = stated_error(grid, uncertainty, len(used), config.seed)

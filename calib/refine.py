@@ -32,9 +32,9 @@ APPROACH = (
 )
 SETTLE = (
     Stage(6, 1.2, ("",), 3, 1),
-    Stage(3, 1.0, ("",), 3, EVERY_FRAME),
+    Stage(3, 0.7, ("",), 3, EVERY_FRAME),
 )
-FINAL = Stage(2, 1.0, ("",), 4, EVERY_FRAME)
+FINAL = Stage(2, 0.3, ("",), 5, EVERY_FRAME)
 SCALE_SHARE = 1 / 3  # of the radius: where the robust weights turn
 MATCH_SIGMA_PX = 3.0  # worth of one match: 0.3 px each, and a hundred neighbours that err alike
 

@@ -15,6 +15,7 @@ from heatnet.calib.parameters import Estimate
 from heatnet.calib.solve import Observation
 
 Array = NDArray[np.float64]
+BLUR_PX = 1.0  # of the thermal images that are asked
 CLEAR = 8.0  # a gradient of this many deviations of the noise has half a vote
 RINGS_RAD = (0.012, 0.025, 0.04)  # how far wrong the estimates are that it is compared with
 DIRECTIONS = 8
