@@ -130,24 +130,28 @@ def as_plain(config: TrainConfig) -> dict[str, Any]:
     return plain
 
 
-def from_plain(plain: dict[str, Any]) -> TrainConfig:
-    """The configuration of plain values. Raises TrainingError where a name is unknown or a value impossible."""
+def from_plain(plain: dict[str, Any], base: TrainConfig | None = None) -> TrainConfig:
+    """The configuration `base` (the default one) with these plain values in the place of its own.
+
+    Raises TrainingError where a name is unknown or a value impossible.
+    """
+    base = TrainConfig() if base is None else base
     try:
-        augment = AugmentConfig(**_tuples(plain.get("augment", {})))
-        return TrainConfig(**{**_tuples(plain), "augment": augment})
+        augment = dataclasses.replace(base.augment, **_tuples(plain.get("augment", {})))
+        return dataclasses.replace(base, **{**_tuples(plain), "augment": augment})
     except (TypeError, AttributeError) as error:
         raise TrainingError(f"training configuration: {error}") from error
 
 
-def read_config(path: Path) -> TrainConfig:
-    """Read a configuration that was written beside a run, or a part of one. Raises TrainingError."""
+def read_config(path: Path, base: TrainConfig | None = None) -> TrainConfig:
+    """`base` with the values of a JSON file: a configuration written beside a run, or a part. Raises TrainingError."""
     try:
         plain = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise TrainingError(f"{path}: not a training configuration ({error})") from error
     if not isinstance(plain, dict):
         raise TrainingError(f"{path}: not a training configuration (a JSON object is needed)")
-    return from_plain(plain)
+    return from_plain(plain, base)
 
 
 def _tuples(plain: dict[str, Any]) -> dict[str, Any]:

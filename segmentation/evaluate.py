@@ -1,6 +1,6 @@
 """Scores of checkpoints on a split: by day, by night, combined and pooled, per class."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +29,23 @@ def evaluate(source: Path, dataset: Path, split: str, classes: Sequence[str] | N
     ids = class_ids(classes)
     data = Dataset.open(dataset)
     refs = labelled_refs(data, split)
-    checkpoints = find_checkpoints(source)
-    counts = {
+    return summarise_models(count_models(find_checkpoints(source), data, refs), ids, split)
+
+
+def count_models(
+    checkpoints: Mapping[str, Checkpoint], data: Dataset, refs: Sequence[SampleRef]
+) -> dict[str, dict[str, Confusion]]:
+    """Confusion counts by model and domain."""
+    return {
         name: count_pixels(point.build(), data, refs, point.config.scale, name) for name, point in checkpoints.items()
     }
-    models = {name: summarise(by_domain, ids) for name, by_domain in counts.items()}
+
+
+def summarise_models(
+    counts: Mapping[str, Mapping[str, Confusion]], classes: Sequence[int], split: str
+) -> dict[str, Any]:
+    """The answer of `evaluate` from confusion counts by model and domain."""
+    models = {name: summarise(by_domain, classes) for name, by_domain in counts.items()}
     return {**list(models.values())[-1], "split": split, "models": models}
 
 

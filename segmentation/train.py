@@ -15,6 +15,7 @@ from heatnet.segmentation.checkpoint import initialise_from
 from heatnet.segmentation.config import STAGES, TrainConfig, as_plain
 from heatnet.segmentation.evaluate import validator
 from heatnet.segmentation.loop import Trainer
+from heatnet.segmentation.report import write_report
 from heatnet.segmentation.stages import BUILDERS, folder_of, hand_labelled
 
 _log = logging.getLogger(__name__)
@@ -24,6 +25,7 @@ def train(
     dataset: Path, run: Path, config: TrainConfig, resume: bool = False, init_from: Path | None = None
 ) -> dict[str, Any]:
     """Train the stages of `config` on split "train" of a dataset into the folder `run`; returns what each reached.
+    Where there is a labelled split "val", RUN/report.html tells what came of it.
 
     Labels by night never train, whoever made them. `resume` goes on where the run was broken off; `init_from` takes
     the weights of a checkpoint for a single stage. Raises DatasetError where the dataset lacks what a stage needs,
@@ -35,6 +37,8 @@ def train(
     _check_run(run, stages, resume, init_from)
     _write_config(run, config)
     reached = {name: _run_stage(data, run, config, name, resume, init_from) for name in stages}
+    if data.refs(split="val", labelled=True):
+        write_report(run, dataset, "val", run / "report.html")
     return {"run": str(run), "stages": reached}
 
 
@@ -71,7 +75,7 @@ def _check_run(run: Path, stages: Sequence[str], resume: bool, init_from: Path |
     if begun and not resume:
         raise TrainingError(f"{run / folder_of(begun[0])}: already trained; --resume goes on, another run starts anew")
     if resume and not (run / "config.json").is_file():
-        raise TrainingError(f"{run}: nothing to resume (no config.json)")
+        _log.warning("%s: nothing to resume there, so the run begins", run)
 
 
 def _write_config(run: Path, config: TrainConfig) -> None:

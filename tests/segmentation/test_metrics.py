@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from heatnet.errors import TrainingError
-from heatnet.segmentation.classes import class_ids, colourise
+from heatnet.segmentation.classes import class_ids
 from heatnet.segmentation.metrics import confusion, iou, nanmean, summarise
 
 
@@ -54,8 +54,3 @@ def test_class_names_are_checked() -> None:
         class_ids(["car", "tram"])
     with pytest.raises(TrainingError, match="background"):
         class_ids(["background"])
-
-
-def test_every_label_has_its_own_colour() -> None:
-    colours = colourise(np.arange(14))
-    assert len({tuple(colour) for colour in colours.tolist()}) == 14
