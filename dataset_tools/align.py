@@ -21,6 +21,8 @@ from heatnet.errors import DatasetError
 Map = NDArray[np.float32]
 Depth = NDArray[np.float64]
 FARTHEST_M = 1000.0  # depth of the sky: parallax below a thousandth of a pixel
+REFLECTION_PER_M = 0.02  # farther than its surroundings by more than this, in inverse metres
+SMOOTHNESS, EDGE_GREY = 100.0, 5.0  # of depth: how far it reaches, and from which step in grey on it stops
 OCCLUDED_PX = 1.0  # a parallax less than this beside something nearer is none
 MIDDLE = (2 / 15, 13 / 15)  # of the width, where thermal does not cover it: columns 128 to 832 of 960
 HEIGHT_STEP = 32  # what networks of output stride 8 with four poolings like
@@ -138,24 +140,28 @@ def thermal_from_left_at(
     return thermal.cam_from_cam0 @ moved @ left.cam_from_cam0.inverse()
 
 
-def filled_depth(depth_m: Depth) -> Depth:
-    """Depth (H, W) with the unknown (NaN) filled from its row: the farther neighbour, for holes are what is hidden.
+def filled_depth(depth_m: Depth, guide: NDArray[np.uint8]) -> Depth:
+    """Depth (H, W) with the unknown (NaN) filled and noise taken out, along the edges of an RGB image (H, W, 3).
 
-    Rows of which nothing is known take the nearest row above of which something is, else below, else are sky.
+    Inverse depth is smoothed with what is known as weight (fast global smoother, Min et al. 2014). What then is much
+    farther than what surrounds it is a reflection in glass or car paint, and taken for unknown in a second round.
+    Where nothing is known far and wide, it is sky.
     """
-    with np.errstate(divide="ignore"):
-        inverse = 1.0 / depth_m
-    filled = np.fmin(_last_known(inverse), _last_known(inverse[:, ::-1])[:, ::-1]).T
-    above, below = _last_known(filled), _last_known(filled[:, ::-1])[:, ::-1]
-    filled = np.where(np.isfinite(above), above, below).T
-    filled_m: Depth = 1.0 / np.maximum(np.nan_to_num(filled, nan=0.0), 1.0 / FARTHEST_M)
-    return filled_m
+    inverse = np.nan_to_num(1.0 / depth_m, nan=0.0).astype(np.float32)
+    known = np.isfinite(depth_m)
+    smooth = _smoothed(inverse, known, guide)
+    trusted = known & (inverse > smooth - REFLECTION_PER_M)
+    filled: Depth = 1.0 / np.maximum(_smoothed(inverse, trusted, guide), 1.0 / FARTHEST_M).astype(np.float64)
+    return filled
 
 
-def _last_known(values: Depth) -> Depth:
-    """Each entry (H, W), or the nearest known one to its left; NaN where there is none."""
-    known = np.where(np.isfinite(values), np.arange(values.shape[1]), 0)
-    return np.take_along_axis(values, np.maximum.accumulate(known, axis=1), axis=1)
+def _smoothed(values: Map, known: NDArray[np.bool_], guide: NDArray[np.uint8]) -> Map:
+    weight = known.astype(np.float32)
+    above, below = (
+        cv2.ximgproc.fastGlobalSmootherFilter(guide, image, SMOOTHNESS, EDGE_GREY)
+        for image in (values * weight, weight)
+    )
+    return np.asarray(above / np.maximum(below, 1e-6), np.float32)
 
 
 def _occluded(

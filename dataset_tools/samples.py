@@ -19,12 +19,16 @@ from heatnet.errors import DatasetError, RecordingError
 
 DepthChoice = Literal["auto", "stereo", "plane", "infinite"]
 Images = dict[str, NDArray[Any]]  # by role: rgb, thermal, right
+BORDER_PX = 6  # half a block of the matcher, in raw pixels
 WAITING_IMAGES = 48  # kept until their set is complete; a set that waits for a lost image makes room for others
 
 
 @dataclass(frozen=True)
 class StereoLookup:
-    """Depth of the grid's pixels from a stereo pair: which pixel of the depth image each one asks is known before."""
+    """Depth of the grid's pixels from a stereo pair: which pixel of the depth image each one asks is known before.
+
+    Rows at which one of the two raw images ends hold no depth: the matcher finds some all the same.
+    """
 
     stereo: StereoDepth
     rows: NDArray[np.int64]  # (H, W)
@@ -37,15 +41,19 @@ class StereoLookup:
         rectified = rays @ stereo.left_from_rectified.rotation
         pixels, real = stereo.camera.project(rectified)
         inside = real & stereo.camera.sees(np.rint(pixels))
+        for camera in (stereo.left, stereo.right):
+            turned = rays @ (camera.cam_from_cam0.rotation @ stereo.left.cam_from_cam0.rotation.T).T
+            row = camera.camera.project(turned)[0][:, 1]
+            inside &= (row >= BORDER_PX) & (row <= camera.camera.resolution[1] - 1 - BORDER_PX)
         shape = grid.resolution[::-1]
         columns, rows = np.where(inside[:, None], np.rint(pixels), 0).astype(np.int64).T.reshape(2, *shape)
         scale = np.where(inside, rays[:, 2] / rectified[:, 2], np.nan).reshape(shape)
         return StereoLookup(stereo, rows, columns, scale)
 
-    def depth(self, left: NDArray[np.uint8], right: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Depth z (H, W) in metres in the left camera frame, holes filled, from raw images."""
+    def depth(self, left: NDArray[np.uint8], right: NDArray[np.uint8], guide: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Depth z (H, W) in metres in the left camera frame, all finite; `guide` is the left image on the grid."""
         depth = self.stereo.match(left, right).depth_m
-        return filled_depth(depth[self.rows, self.columns] * self.scale)
+        return filled_depth(depth[self.rows, self.columns] * self.scale, guide)
 
 
 @dataclass(frozen=True)
@@ -79,16 +87,17 @@ class SampleMaker:
         align = self.alignment
         stamps = int(plan.stamps_ns["rgb"][row]), int(plan.stamps_ns["thermal"][row])
         motion = thermal_from_left_at(self.rig, align.left, align.thermal, stamps, plan.trajectory)
-        rgb = _colour(images["rgb"])
-        thermal, valid = align.warp(_counts(images["thermal"]), self._depth(rgb, images), motion)
+        raw = _colour(images["rgb"])
+        rgb = align.rgb(raw)
+        thermal, valid = align.warp(_counts(images["thermal"]), self._depth(raw, rgb, images), motion)
         label = None
         if plan.labelled[row] and plan.labels is not None:
             label = align.label(plan.labels.read(stamps[0], align.left.camera.resolution))
-        return Sample(align.rgb(rgb), thermal, valid, label, *stamps, float(np.float32(plan.elevations_deg[row])))
+        return Sample(rgb, thermal, valid, label, *stamps, float(np.float32(plan.elevations_deg[row])))
 
-    def _depth(self, rgb: NDArray[np.uint8], images: Images) -> NDArray[np.float64]:
+    def _depth(self, raw: NDArray[np.uint8], rgb: NDArray[np.uint8], images: Images) -> NDArray[np.float64]:
         if self.stereo is not None:
-            return self.stereo.depth(rgb, _colour(images["right"]))
+            return self.stereo.depth(raw, _colour(images["right"]), rgb)
         return np.full(self.grid.resolution[::-1], min(self.distance_m, 1e6))
 
 

@@ -125,10 +125,21 @@ def test_images_of_another_size_are_refused(alignment: Alignment) -> None:
         alignment.rgb(np.zeros((80, 241, 3), np.uint8))
 
 
-def test_holes_take_the_farther_neighbour_and_rows_without_any_their_neighbour() -> None:
-    nan = np.nan
-    depth = np.array([[nan, nan, nan, nan], [4.0, nan, nan, 12.0], [nan, 7.0, nan, nan], [nan, nan, nan, nan]])
-    expected = np.array([[12.0, 12, 12, 12], [4, 12, 12, 12], [7, 7, 7, 7], [7, 7, 7, 7]])
-    filled = filled_depth(depth)
-    assert np.allclose(filled[1:], expected[1:]) and np.isfinite(filled).all()
-    assert (filled_depth(np.full((2, 2), nan)) >= 1000).all()
+def test_holes_are_filled_up_to_the_edges_of_the_picture() -> None:
+    guide = np.zeros((40, 60, 3), np.uint8)
+    guide[:, 30:] = 200
+    truth = np.where(guide[..., 0] > 0, 20.0, 5.0)
+    depth = truth.copy()
+    depth[10:30, 15:45] = np.nan
+    assert np.abs(1 / filled_depth(depth, guide) - 1 / truth).max() < 0.005
+
+
+def test_a_reflection_does_not_make_a_hole_in_a_car() -> None:
+    guide = np.full((40, 60, 3), 90, np.uint8)
+    depth = np.full((40, 60), 4.0)
+    depth[15:22, 20:30] = 60.0
+    assert filled_depth(depth, guide).max() < 5
+
+
+def test_where_nothing_is_known_it_is_far() -> None:
+    assert (filled_depth(np.full((8, 8), np.nan), np.zeros((8, 8, 3), np.uint8)) > 999).all()
