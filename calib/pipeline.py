@@ -69,7 +69,7 @@ def calibrate(views: Views, rig: Rig, config: CalibrationConfig = CalibrationCon
     ]
     for result in results:
         rig = rig.with_camera(result.after)
-    return CalibrationResult(rig, tuple(results), asdict(config))
+    return CalibrationResult(rig, tuple(results), asdict(config), scenes)
 
 
 def _find_basin(scenes: Sequence[Scene], camera: RigCamera, guess: Estimate, config: CalibrationConfig) -> Estimate:

@@ -1,7 +1,7 @@
 """What a calibration gives: the refined rig, and how far to trust it."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ from heatnet.calib.parameters import POSE, Estimate
 from heatnet.calib.refine import Fit
 from heatnet.calib.rig import Rig, RigCamera
 from heatnet.calib.rigid import rotation_log
+from heatnet.calib.scene import Scene
 from heatnet.calib.score import Score
 from heatnet.calib.uncertainty import AlignmentGrid, Uncertainty
 from heatnet.files import atomic_file
@@ -55,12 +56,12 @@ class CameraResult:
         """The estimate that the result speaks of."""
         return self.fit.estimate
 
-    def values(self) -> NDArray[np.float64]:
+    def values(self, of: Estimate | None = None) -> NDArray[np.float64]:
         """Values (P,) as people read them: rotation vector, centre of the camera in cam0, intrinsics, lag."""
-        pose = self.estimate.cam_from_cam0
-        camera = self.estimate.camera
+        estimate = of or self.estimate
+        pose, camera = estimate.cam_from_cam0, estimate.camera
         turn, centre = rotation_log(pose.rotation), pose.inverse().translation
-        return np.concatenate([turn, centre, camera.intrinsics, camera.distortion, [self.estimate.lag_s]])
+        return np.concatenate([turn, centre, camera.intrinsics, camera.distortion, [estimate.lag_s]])
 
     def prior_directions(self) -> list[str]:
         """In plain words, what the data did not fix."""
@@ -130,6 +131,7 @@ class CalibrationResult:
     rig: Rig
     cameras: tuple[CameraResult, ...]
     config: dict[str, Any]
+    scenes: tuple[Scene, ...] = field(default=(), repr=False)  # for pictures
 
     @property
     def status(self) -> Status:
