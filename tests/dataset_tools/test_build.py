@@ -242,7 +242,9 @@ def test_two_builds_into_one_folder_do_not_meet(day: Path, rig_file: Path, tmp_p
 def test_the_rig_recordings_give_six_pairs_each(shared_data: Path, tmp_path: Path) -> None:
     for name in ("day", "night"):
         folder = shared_data / "recordings" / name
-        build_dataset([folder / f"{name}.bag"], folder / "rough_camchain.yaml", tmp_path / name, BuildConfig(depth="infinite"))
+        build_dataset(
+            [folder / f"{name}.bag"], folder / "rough_camchain.yaml", tmp_path / name, BuildConfig(depth="infinite")
+        )
         dataset = Dataset.open(tmp_path / name)
         refs = dataset.refs(domain=name, labelled=True)
         assert len(refs) == len(dataset.refs()) == 6 and {r.label_source for r in refs} == {"simulation"}
