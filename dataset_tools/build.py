@@ -13,10 +13,11 @@ from heatnet.calib.rig import Rig
 from heatnet.dataset_tools.align import GridConfig
 from heatnet.dataset_tools.manifest import DOMAINS, SPLITS
 from heatnet.dataset_tools.plan import PlanConfig, RecordingPlan, plan_recording
-from heatnet.dataset_tools.samples import DepthChoice, SampleMaker, read_sets
-from heatnet.dataset_tools.shards import Sample, ShardInfo, ShardRecord, samples_per_shard, write_shard
+from heatnet.dataset_tools.samples import DepthChoice, SampleMaker
+from heatnet.dataset_tools.shards import ShardInfo, ShardRecord, samples_per_shard
 from heatnet.dataset_tools.splits import SplitConfig, assign_splits, drive_ranges
 from heatnet.dataset_tools.sun import Twilight
+from heatnet.dataset_tools.tasks import MakerConfig, ShardPlan, divide, run_tasks
 from heatnet.dataset_tools.writer import DatasetWriter, content_key, file_sha256, open_writer
 from heatnet.errors import DatasetError, RecordingError
 from heatnet.progress import track
@@ -57,42 +58,55 @@ class BuildSummary:
         return {"samples": list(self.rows), "drops": self.drops}
 
 
-@dataclass(frozen=True)
-class _ShardPlan:
-    name: str
-    info: ShardInfo
-    rows: tuple[int, ...]  # sets of the recording
-
-
-@dataclass
-class _Open:
-    """A shard whose samples are coming in."""
-
-    plan: _ShardPlan
-    samples: dict[int, Sample] = field(default_factory=dict)
-    missing: int = 0
-
-
-def build_dataset(recordings: Sequence[Path], calibration: Path, output: Path, config: BuildConfig) -> BuildSummary:
+def build_dataset(
+    recordings: Sequence[Path], calibration: Path, output: Path, config: BuildConfig, workers: int = 1
+) -> BuildSummary:
     """Add `recordings` to the dataset `output`, with the cameras of the rig file `calibration`.
 
-    Run again, it does nothing; stopped, it goes on. Raises HeatNetError with one clear message where an input is at
-    fault (what that recording had brought is taken back) or the disk refuses (finished shards stay).
+    Run again, it does nothing; stopped, it goes on; with more `workers` (processes) it gives the same bytes. Raises
+    HeatNetError with one clear message where an input is at fault (what that recording had brought is taken back) or
+    the disk refuses (finished shards stay).
     """
     _check(recordings, config)
-    rig = read_rig(calibration)
-    maker = SampleMaker.of(rig, config.grid, config.depth, config.plane_m, config.thermal_camera)
-    plans = _plans(recordings, rig, config, maker.stereo is not None)
-    rig_key = content_key(rig.document)[:12]
+    how = MakerConfig(read_rig(calibration), config.grid, config.depth, config.plane_m, config.thermal_camera)
+    maker = how.make()
+    plans = _plans(recordings, how.rig, config, maker.stereo is not None)
+    rig_key = content_key(how.rig.document)[:12]
     grid = {"intrinsics": maker.grid.intrinsics.tolist(), "resolution": list(maker.grid.resolution)}
+    sources = [_Source(plan, _recording_key(plan, config, rig_key), rig_key, config) for plan in plans]
     summary: list[dict[str, Any]] = []
     drops: Counter[str] = Counter()
-    with open_writer(output, {**config.of_dataset(), "grid_camera": grid}, {rig_key: rig.document}) as writer:
-        for plan in plans:
-            rows, reasons = _add_recording(writer, plan, maker, config, rig_key)
-            summary += rows
-            drops.update(reasons)
+    with open_writer(output, {**config.of_dataset(), "grid_camera": grid}, {rig_key: how.rig.document}) as writer:
+        for source in sources:
+            records = _add_recording(writer, source, maker, how, workers)
+            summary += [_row(source.name, record) for record in records]
+            drops.update(source.drops(records))
     return BuildSummary(tuple(summary), dict(sorted(drops.items())))
+
+
+@dataclass(frozen=True)
+class _Source:
+    """One recording, with what its samples depend on."""
+
+    plan: RecordingPlan
+    key: str
+    rig_key: str
+    config: BuildConfig
+
+    @property
+    def name(self) -> str:
+        return self.plan.path.name
+
+    def drops(self, records: Sequence[ShardRecord]) -> dict[str, int]:
+        """Frames by the reason for which they are in none of the recording's shards."""
+        unread = len(self.plan.splits) - sum(record.samples for record in records)
+        return dict(+Counter({**self.plan.drops, "an image of the set cannot be read": unread}))
+
+    def provenance(self, records: Sequence[ShardRecord]) -> dict[str, Any]:
+        """The recording's entry in the manifest."""
+        made = {"shards": [record.name for record in records], "drops": self.drops(records)}
+        of = {"name": self.name, "sha256": self.plan.sha256, "key": self.key, "calibration": self.rig_key}
+        return {**of, "topics": self.plan.topics, "split": self.config.split, **made}
 
 
 def _check(recordings: Sequence[Path], config: BuildConfig) -> None:
@@ -118,27 +132,24 @@ def _plans(recordings: Sequence[Path], rig: Rig, config: BuildConfig, stereo: bo
 
 
 def _add_recording(
-    writer: DatasetWriter, plan: RecordingPlan, maker: SampleMaker, config: BuildConfig, rig_key: str
-) -> tuple[list[dict[str, Any]], dict[str, int]]:
-    """Bring one recording into the dataset; returns rows for the summary and drops by reason."""
-    base = _recording_key(plan, config, rig_key)
-    name = plan.path.name
-    writer.refuse_other_key(name, plan.sha256, base)
-    shards = list(_shard_plans(plan, maker, config, base))
-    records = {shard.name: writer.claim(shard.name, shard.info.key) for shard in shards}
-    pending = [shard for shard in shards if records[shard.name] is None]
-    unread: Counter[str] = Counter()
-    for record in build_recording(plan, maker, writer.root, pending, unread):
+    writer: DatasetWriter, source: _Source, maker: SampleMaker, how: MakerConfig, workers: int
+) -> list[ShardRecord]:
+    """Bring one recording into the dataset; returns the records of its shards, by name."""
+    plan = source.plan
+    writer.refuse_other_key(source.name, plan.sha256, source.key)
+    shards = list(_shard_plans(source, maker))
+    known = {shard.name: writer.claim(shard.name, shard.info.key) for shard in shards}
+    records = {name: record for name, record in known.items() if record is not None}
+    pending = [shard for shard in shards if shard.name not in records]
+    tasks = divide(plan, pending, writer.root, workers)
+    for record in track(run_tasks(tasks, how, maker, workers), source.name, len(pending)):
         writer.add(record)
         records[record.name] = record
-    made = [record for record in records.values() if record is not None]
-    if not made:
-        raise RecordingError(f"{plan.path}: no sample could be made of it ({dict(unread) or plan.drops})")
-    entry = next((e for e in writer.manifest.provenance if e.get("key") == base), None)
-    drops = entry["drops"] if entry and not pending else dict(Counter(plan.drops) + unread)
-    source = {"name": name, "sha256": plan.sha256, "key": base, "calibration": rig_key, "topics": plan.topics}
-    writer.finish({**source, "split": config.split, "shards": [record.name for record in made], "drops": drops})
-    return [_row(name, record) for record in made], drops
+    if not records:
+        raise RecordingError(f"{plan.path}: no image of its {len(plan.splits)} sets can be read")
+    made = [records[name] for name in sorted(records)]
+    writer.finish(source.provenance(made))
+    return made
 
 
 def _row(name: str, record: ShardRecord) -> dict[str, Any]:
@@ -153,36 +164,18 @@ def _recording_key(plan: RecordingPlan, config: BuildConfig, rig_key: str) -> st
     return content_key(BUILD_VERSION, plan.sha256, labels, rig_key, config.of_dataset(), sets)
 
 
-def _shard_plans(plan: RecordingPlan, maker: SampleMaker, config: BuildConfig, base: str) -> Iterator[_ShardPlan]:
+def _shard_plans(source: _Source, maker: SampleMaker) -> Iterator[ShardPlan]:
+    plan = source.plan
     groups: dict[tuple[str, str, bool], list[int]] = {}
     for row, group in enumerate(zip(plan.domains, plan.splits, plan.labelled, strict=True)):
         groups.setdefault((str(group[0]), str(group[1]), bool(group[2])), []).append(row)
     width, height = maker.grid.resolution
     most = samples_per_shard(height, width)
     for (domain, split, labelled), rows in sorted(groups.items()):
-        source = plan.labels.source if labelled and plan.labels else None
+        labels = plan.labels.source if labelled and plan.labels else None
         stem = f"{plan.sequence}-{plan.sha256[:8]}_{domain}_{split}_{'labelled' if labelled else 'plain'}"
         for i in range(0, len(rows), most):
             part = tuple(rows[i : i + most])
-            key = content_key(base, domain, split, source, part)
-            info = ShardInfo(split, domain, plan.sequence, source, "counts", config.thermal_range, key)
-            yield _ShardPlan(f"{stem}_{i // most:04d}.h5", info, part)
-
-
-def build_recording(
-    plan: RecordingPlan, maker: SampleMaker, root: Path, shards: Sequence[_ShardPlan], unread: Counter[str]
-) -> Iterator[ShardRecord]:
-    """Make the planned `shards` of one recording in a single pass over it and yield the record of each when written.
-
-    Sets of which an image cannot be read are left out and counted in `unread`; a shard without a sample is not written.
-    """
-    opened = {row: shard for shard in (_Open(s, missing=len(s.rows)) for s in shards) for row in shard.plan.rows}
-    for row, images in read_sets(plan, sorted(opened), unread):
-        shard = opened[row]
-        shard.missing -= 1
-        if images is not None:
-            shard.samples[row] = maker.sample(plan, row, images)
-        if not shard.missing and shard.samples:
-            samples = [shard.samples[r] for r in shard.plan.rows if r in shard.samples]
-            shard.samples = {}
-            yield write_shard(root, shard.plan.name, samples, shard.plan.info)
+            key = content_key(source.key, domain, split, labels, part)
+            info = ShardInfo(split, domain, plan.sequence, labels, "counts", source.config.thermal_range, key)
+            yield ShardPlan(f"{stem}_{i // most:04d}.h5", info, part)

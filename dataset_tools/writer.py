@@ -52,7 +52,7 @@ class DatasetWriter:
     root: Path
     manifest: Manifest
     new: bool  # whether the dataset is made by this process
-    brought: list[str] = field(default_factory=list)  # shards added since the last source was complete
+    claimed: list[str] = field(default_factory=list)  # shards that the source in hand is bringing
 
     def knows(self, key: str) -> bool:
         """Whether a source with this key is complete, its shards in place."""
@@ -75,16 +75,16 @@ class DatasetWriter:
         Raises DatasetError where the name belongs to another content that is complete.
         """
         record = next((record for record in self.manifest.shards if record.name == name), None)
-        if record is None:
-            return None
         complete = any(name in entry["shards"] for entry in self.manifest.provenance)
-        if complete and record.key != key:
+        if complete and record is not None and record.key != key:
             raise DatasetError(f"{self.root}: {name} is in it already with other contents; build into a new folder")
-        return record if record.key == key and self._intact(record) else None
+        if record is not None and record.key == key and self._intact(record):
+            return record
+        self.claimed.append(name)
+        return None
 
     def add(self, record: ShardRecord) -> None:
         """Let the manifest name a shard that has just been written."""
-        self.brought.append(record.name)
         shards = [other for other in self.manifest.shards if other.name != record.name]
         self._write(replace(self.manifest, shards=tuple(sorted([*shards, record], key=lambda r: r.name))))
 
@@ -98,18 +98,18 @@ class DatasetWriter:
             for reason, count in entry["drops"].items():
                 drops[reason] = drops.get(reason, 0) + count
         self._write(replace(self.manifest, provenance=provenance, drops=dict(sorted(drops.items()))))
-        self.brought.clear()
+        self.claimed.clear()
 
     def take_back(self) -> None:
         """Remove the shards of the source that could not be completed."""
-        kept = tuple(record for record in self.manifest.shards if record.name not in self.brought)
+        kept = tuple(record for record in self.manifest.shards if record.name not in self.claimed)
         if kept or not self.new:
             self._write(replace(self.manifest, shards=kept))
         else:
             (self.root / MANIFEST).unlink(missing_ok=True)
-        for name in self.brought:
+        for name in self.claimed:
             (self.root / SHARDS / name).unlink(missing_ok=True)
-        self.brought.clear()
+        self.claimed.clear()
 
     def _intact(self, record: ShardRecord) -> bool:
         path = self.root / SHARDS / record.name

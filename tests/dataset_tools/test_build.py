@@ -19,7 +19,7 @@ from flat_street import (
 from heatnet.calib.camera import Camera
 from heatnet.calib.rig import RigCamera
 from heatnet.calib.rigid import Rigid
-from heatnet.dataset_tools import build
+from heatnet.dataset_tools import build, tasks
 from heatnet.dataset_tools.align import GridConfig
 from heatnet.dataset_tools.build import BuildConfig, build_dataset
 from heatnet.dataset_tools.shards import Dataset
@@ -108,7 +108,7 @@ def test_a_build_that_was_stopped_goes_on_to_the_same_bytes(
 ) -> None:
     monkeypatch.setattr(build, "samples_per_shard", lambda height, width: 1)
     build_dataset([day], rig_file, tmp_path / "whole", CONFIG)
-    write = build.write_shard
+    write = tasks.write_shard
     written: list[str] = []
 
     def stopping(root: Path, name: str, *rest: Any) -> Any:
@@ -118,7 +118,7 @@ def test_a_build_that_was_stopped_goes_on_to_the_same_bytes(
         return write(root, name, *rest)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(build, "write_shard", stopping)
+        patch.setattr(tasks, "write_shard", stopping)
         build_dataset([day], rig_file, tmp_path / "out", CONFIG)
     dataset = Dataset.open(tmp_path / "out")
     assert len([dataset.read(ref, check=True) for ref in dataset.refs()]) == 2
@@ -128,10 +128,19 @@ def test_a_build_that_was_stopped_goes_on_to_the_same_bytes(
         made.append(name)
         return write(root, name, *rest)
 
-    monkeypatch.setattr(build, "write_shard", counting)
+    monkeypatch.setattr(tasks, "write_shard", counting)
     build_dataset([day], rig_file, tmp_path / "out", CONFIG)
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
     assert len(made) == 2 and not set(made) & set(written)
+
+
+def test_two_processes_give_the_same_bytes_as_one(
+    day: Path, rig_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "samples_per_shard", lambda height, width: 1)
+    build_dataset([day], rig_file, tmp_path / "one", CONFIG)
+    build_dataset([day], rig_file, tmp_path / "two", CONFIG, workers=2)
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
 
 def test_a_full_disk_gives_one_message_and_keeps_finished_shards(
