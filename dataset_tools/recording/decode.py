@@ -50,7 +50,7 @@ def _cloud(cursor: Cursor) -> list[Message]:
     header, height, width = cursor.header(), cursor.number("I"), cursor.number("I")
     fields = tuple(
         Field(cursor.string(), cursor.number("I"), cursor.number("B"), cursor.number("I"))
-        for _ in range(cursor.length(least_bytes=13))
+        for _ in range(cursor.number("I"))
     )
     big_endian, point_step, row_step = bool(cursor.number("B")), cursor.number("I"), cursor.number("I")
     raw = RawCloud(height, width, fields, big_endian, point_step, row_step, cursor.octets())
@@ -58,7 +58,7 @@ def _cloud(cursor: Cursor) -> list[Message]:
 
 
 def _transforms(cursor: Cursor) -> list[Message]:
-    return [_transform(cursor) for _ in range(cursor.length(least_bytes=72))]
+    return [_transform(cursor) for _ in range(cursor.number("I"))]
 
 
 def _transform(cursor: Cursor) -> Pose:

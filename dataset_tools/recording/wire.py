@@ -66,13 +66,6 @@ class Cursor:
             self.number("I")  # the sequence number, which ROS 2 dropped
         return self.number("i" if self._cdr else "I") * 1_000_000_000 + self.number("I")
 
-    def length(self, least_bytes: int) -> int:
-        """The length of a sequence whose elements take at least `least_bytes` each."""
-        count = self.number("I")
-        if count * least_bytes > len(self._data) - self._at:
-            raise RecordingError(f"a list of {count} elements in a message of {len(self._data)} bytes")
-        return count
-
     def _unpack(self, code: str, count: int) -> tuple[int | float, ...]:
         size = struct.calcsize("=" + code)
         if self._cdr:

@@ -2,6 +2,7 @@
 
 import random
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 import pytest
@@ -85,6 +86,30 @@ def test_without_an_index_every_message_is_found(kind, tmp_path):
         path = path.rename(path.with_suffix(".bag.active"))
     numbers, damage = read_all(path)
     assert numbers == list(range(40)) and "no usable index" in damage[0]
+
+
+def test_an_index_that_does_not_reach_the_end_is_not_believed(tmp_path):
+    path = write(tmp_path, "bag")
+    data = bytearray(path.read_bytes())
+    at = data.index(b"chunk_count=") + len(b"chunk_count=")
+    data[at] -= 1
+    path.write_bytes(data)
+    numbers, damage = read_all(path)
+    assert numbers == list(range(40)) and "it ends at byte" in damage[0]
+
+
+@pytest.mark.parametrize("flip", [0, 1])
+def test_a_wrong_checksum_costs_the_chunk(flip, tmp_path):
+    path = write(tmp_path, "mcap")
+    data = bytearray(path.read_bytes())
+    chunk = 8 + 9 + int.from_bytes(data[9:17], "little")  # after the magic and the header
+    assert data[chunk] == 6 and data[chunk + 9 + 28 : chunk + 9 + 32] == bytes(4)  # a plain chunk
+    size = int.from_bytes(data[chunk + 25 : chunk + 33], "little")
+    data[chunk + 33 : chunk + 37] = crc32(data[chunk + 49 : chunk + 49 + size]).to_bytes(4, "little")
+    data[data.index(FRAMES[20].tobytes())] ^= flip
+    path.write_bytes(data)
+    numbers, damage = read_all(path)
+    assert (20 in numbers) == (not flip) and [("its checksum is wrong" in line) for line in damage] == [True] * flip
 
 
 def test_a_rosbag2_without_metadata_reads_its_files_in_order(tmp_path):

@@ -45,6 +45,7 @@ def folder(tmp_path):
 def test_a_folder_of_images_is_a_recording(folder):
     with open_recording(folder) as recording:
         assert {t.name: t.count for t in recording.topics.values()} == {"/fl_rgb": 3, "/ir": 3, "/deep/er": 3}
+        assert list(recording.topics) == ["/deep/er", "/fl_rgb", "/ir"]
         assert resolve_topic(recording, "/fl_rgb") == "/fl_rgb" and recording.damage == []
         stamps = [(100 + i) * 10**9 + 5 * i for i in range(3)]
         assert recording.stamps(["/ir"])["/ir"].tolist() == stamps

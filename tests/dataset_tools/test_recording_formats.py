@@ -161,11 +161,30 @@ def test_topics_match_with_transport_suffixes(recording):
     assert resolve_topic(recording, "/thermal") is None
 
 
+def test_frames_of_old_tf_lose_their_slash(tmp_path):
+    transforms = [transform(START, "/odom", "/base", [1.0, 2.0, 3.0], [0.0, 0.0, 0.0, 1.0])]
+    with open_recording(
+        write_recording(tmp_path, "bag", [("/tf", TF, {"transforms": transforms}, START)])
+    ) as recording:
+        (_, pose), *_ = recording.messages(["/tf"])
+        assert (pose.parent_frame, pose.child_frame) == ("odom", "base")
+        assert read_trajectory(recording, Body("/tf", "/odom", "/base", Rigid.identity())) is not None
+
+
 @pytest.mark.parametrize("topic", ["/tf", "/odom", "/elsewhere"])
 def test_the_trajectory_is_that_of_the_frames_asked_for(recording, topic):
     trajectory = read_trajectory(recording, Body(topic, "odom", "base", Rigid.identity()))
     np.testing.assert_array_equal(trajectory.translations, [[0, 2, 3], [1, 2, 3], [2, 2, 3]])
     assert read_trajectory(recording, Body(topic, "map", "base", Rigid.identity())) is None
+
+
+def test_chunks_that_overlap_in_time_are_merged(tmp_path):
+    times = [0, 50, 10, 40, 20, 30]
+    messages = [("/ir", IMAGE, image(START + t, np.zeros((9, 9), np.uint16), "mono16"), START + t) for t in times]
+    path = write_recording(tmp_path, "bag", messages, chunk_bytes=300)
+    assert path.read_bytes().count(b"compression=none") == 4  # 0, 50 and 10, 40 and 20, 30
+    with open_recording(path) as recording:
+        assert (recording.stamps(["/ir"])["/ir"] - START).tolist() == sorted(times)
 
 
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
