@@ -276,7 +276,7 @@ def _pane(night: bool, rng: np.random.Generator) -> Material:
     value = float(rng.uniform(0.25, 0.55)) if curtain else float(rng.uniform(0.01, 0.04))
     emission = (0.0, 0.0, 0.0)
     if night and rng.random() < 0.3:
-        glow = float(rng.uniform(0.1, 0.9))
+        glow = float(rng.uniform(0.03, 0.5))
         tint = colours.pick(rng, (0.08, 0.13), (0.25, 0.6), (1, 1))
         emission = (glow * tint[0], glow * tint[1], glow * tint[2])
         warmth += 2

@@ -48,7 +48,7 @@ class SimulatedRig:
 
 def simulated_rig(config: SimulationConfig) -> SimulatedRig:
     """The rig of a seed: RGB known exactly, thermal cameras by tape measure with a guessed focal length."""
-    rng = np.random.default_rng([config.seed if config.rig_seed is None else config.rig_seed, 1])
+    rng = np.random.default_rng([config.cameras_seed, 1])
     right_from_left = _rigid(RIGHT_FROM_LEFT)
     left_thermal = _jolted(_rigid(THERMAL_LEFT_FROM_RGB), 0.8, 0.008, rng)
     right_thermal = _jolted(_rigid(THERMAL_RIGHT_FROM_LEFT) @ left_thermal, 0.8, 0.008, rng)

@@ -28,7 +28,7 @@ def plaster(rng: np.random.Generator) -> RGB:
         return pick(rng, (0.07, 0.15), (0.06, 0.35), (0.68, 0.92))
     if kind < 0.75:
         return pick(rng, (0, 1), (0, 0.06), (0.5, 0.9))
-    return pick(rng, (0, 1), (0.2, 0.5), (0.5, 0.85))
+    return pick(rng, (0, 1), (0.12, 0.34), (0.5, 0.85))
 
 
 def brick(rng: np.random.Generator) -> RGB:

@@ -18,13 +18,19 @@ class SimulationConfig:
     speed_mps: float = 8.0  # mean speed of the car
     thermal_lag_ms: float = 0.0  # by how much thermal images are older than their stamps say
     scale: float = 1.0  # of every camera's resolution and of the LiDAR's columns
-    edge_samples: int = 6  # rays a pixel where there is an edge in it
+    edge_samples: int = 5  # rays a pixel where two surfaces, or sun and shadow, meet in it
+    view_m: float = 190.0  # of street beyond the last place of the car
     workers: int = 2  # threads that render
 
     @property
     def name(self) -> str:
         """The stem of the recording's file."""
         return "night" if self.night else "day"
+
+    @property
+    def cameras_seed(self) -> int:
+        """What the thermal cameras are drawn from."""
+        return self.seed if self.rig_seed is None else self.rig_seed
 
     @property
     def compress(self) -> bool:

@@ -18,7 +18,7 @@ from heatnet.dataset_tools.simulate.mesh import place
 Array = NDArray[np.float64]
 CAMERA_HEIGHT_M = 1.64
 LANE_M = -1.75  # middle of the right lane
-BEHIND_M, AHEAD_M = 60.0, 190.0  # street before the first and after the last place of the car
+BEHIND_M = 45.0  # street before the first place of the car
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def make_drive(config: SimulationConfig) -> Drive:
     swing = np.array([[rng.uniform(2.0, 3.0), 0.45, rng.uniform(0, 6)], [0.6, 1.1, rng.uniform(0, 6)]])
     swing[:, 0] *= config.speed_mps / 8
     length = config.frames * config.interval_s * config.speed_mps + 2 * swing[:, 0].sum()
-    street = _winding(-BEHIND_M, length + AHEAD_M, rng)
+    street = _winding(-BEHIND_M, length + config.view_m, rng)
     weave = np.array([[0.15, 0.5, rng.uniform(0, 6)], [0.05, 1.3, rng.uniform(0, 6)]])
     nod = np.array([[0.004, 5.1, rng.uniform(0, 6)], [0.005, 3.7, rng.uniform(0, 6)]])
     return Drive(street, config.speed_mps, swing, weave, nod)

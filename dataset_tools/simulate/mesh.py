@@ -83,7 +83,7 @@ def quads(corners: ArrayLike, material: ArrayLike, uv: ArrayLike | None = None) 
     points = np.asarray(corners, np.float32).reshape(-1, 4, 3)
     count = len(points)
     along, up = points[:, 1] - points[:, 0], points[:, 3] - points[:, 0]
-    normal = np.cross(points[:, 2] - points[:, 0], points[:, 3] - points[:, 1])
+    normal = _cross(points[:, 2] - points[:, 0], points[:, 3] - points[:, 1])
     if uv is None:
         directions = np.stack([_unit(along), _unit(up)], 1)  # (N, 2, 3)
         coordinates = np.einsum("nij,nkj->nik", points, directions)
@@ -103,7 +103,14 @@ def quads(corners: ArrayLike, material: ArrayLike, uv: ArrayLike | None = None) 
 
 def box(low: ArrayLike, high: ArrayLike, material: int) -> Mesh:
     """An axis-aligned box between two corners."""
-    (x0, y0, z0), (x1, y1, z1) = np.asarray(low, float), np.asarray(high, float)
+    start, size = np.asarray(low, np.float32), np.asarray(high, np.float32) - np.asarray(low, np.float32)
+    vertices = start + UNIT_BOX.vertices * size
+    uv = np.take_along_axis(vertices, BOX_AXES, axis=1)
+    return Mesh(vertices, UNIT_BOX.normals, uv, UNIT_BOX.triangles, np.full(12, material, np.int32))
+
+
+def _unit_box() -> Mesh:
+    x0, y0, z0, x1, y1, z1 = 0, 0, 0, 1, 1, 1
     sides = [
         [(x0, y0, z0), (x1, y0, z0), (x1, y0, z1), (x0, y0, z1)],
         [(x1, y0, z0), (x1, y1, z0), (x1, y1, z1), (x1, y0, z1)],
@@ -112,29 +119,29 @@ def box(low: ArrayLike, high: ArrayLike, material: int) -> Mesh:
         [(x0, y0, z1), (x1, y0, z1), (x1, y1, z1), (x0, y1, z1)],
         [(x0, y1, z0), (x1, y1, z0), (x1, y0, z0), (x0, y0, z0)],
     ]
-    return quads(sides, material)
+    return quads(sides, 0)
 
 
-def sheet(points: ArrayLike, material: ArrayLike, uv: ArrayLike | None = None, closed: bool = False) -> Mesh:
+def sheet(points: ArrayLike, material: ArrayLike, uv: ArrayLike | None = None, normals: NDArray | None = None) -> Mesh:
     """A smooth surface through a grid of points (R, C, 3), facing rows x columns; `material` one number or (R-1, C-1).
 
-    `closed` says that the last column is the first again: their normals are then shared.
+    Without `uv` (R, C, 2) in metres it runs along the columns and rows; without `normals` (R, C, 3) they follow the
+    points.
     """
     grid = np.asarray(points, np.float32)
     rows, columns = grid.shape[:2]
-    normals = _sheet_normals(grid, closed)
+    if normals is None:
+        normals = _unit(_cross(np.gradient(grid, axis=0), np.gradient(grid, axis=1)))
     index = np.arange(rows * columns, dtype=np.int32).reshape(rows, columns)
     a, b, c, d = index[:-1, :-1], index[1:, :-1], index[1:, 1:], index[:-1, 1:]
     triangles = np.stack([np.stack([a, b, c], -1), np.stack([a, c, d], -1)], 2).reshape(-1, 3)
     kinds = np.broadcast_to(np.asarray(material, np.int32), (rows - 1, columns - 1))
     if uv is None:
-        steps_v = np.linalg.norm(np.diff(grid, axis=0), axis=-1).mean(1)
-        steps_u = np.linalg.norm(np.diff(grid, axis=1), axis=-1).mean(0)
-        v, u = np.concatenate([[0], np.cumsum(steps_v)]), np.concatenate([[0], np.cumsum(steps_u)])
-        uv = np.stack(np.meshgrid(u, v), -1)
+        v, u = (_way(grid, axis) for axis in (0, 1))
+        uv = np.stack(np.broadcast_arrays(u[None, :], v[:, None]), -1)
     mesh = Mesh(
         grid.reshape(-1, 3),
-        normals.reshape(-1, 3),
+        normals.reshape(-1, 3).astype(np.float32),
         np.asarray(uv, np.float32).reshape(-1, 2),
         triangles,
         np.repeat(kinds.ravel(), 2).astype(np.int32),
@@ -152,38 +159,26 @@ def tube(path: ArrayLike, radii: ArrayLike, material: int, sides: int = 8, flatt
     tangent = _unit(np.gradient(centres, axis=0))
     mean = tangent.mean(0)
     helper = np.array([1.0, 0, 0]) if abs(mean[0]) < 0.7 * np.linalg.norm(mean) else np.array([0, 0, 1.0])
-    first = _unit(np.cross(tangent, helper))
-    second = np.cross(tangent, first)
+    first = _unit(_cross(tangent, helper[None]))
+    second = _cross(tangent, first)
     angle = np.linspace(0, 2 * np.pi, sides + 1)
-    circle = np.cos(angle)[None, :, None] * second[:, None] + flatten * np.sin(angle)[None, :, None] * first[:, None]
-    rings = centres[:, None] + size[:, None, None] * circle
-    ends = np.concatenate([centres[:1, None] + 0 * rings[:1], rings, centres[-1:, None] + 0 * rings[-1:]])
-    return _outwards(sheet(ends, material, closed=True), centres)
+    cosine, sine = np.cos(angle)[None, :, None], np.sin(angle)[None, :, None]
+    rings = centres[:, None] + size[:, None, None] * (cosine * second[:, None] + flatten * sine * first[:, None])
+    outwards = _unit(cosine * second[:, None] + sine / flatten * first[:, None])
+    flat = np.ones((1, sides + 1, 1))
+    points = np.concatenate([flat * centres[0], rings, flat * centres[-1]])
+    normals = np.concatenate([flat * -tangent[0], outwards, flat * tangent[-1]])
+    return sheet(points, material, normals=normals)
 
 
 def ellipsoid(centre: ArrayLike, radii: ArrayLike, material: int, rings: int = 8, sides: int = 12) -> Mesh:
     """An ellipsoid with axes along x, y, z."""
-    polar, around = np.linspace(0, np.pi, rings + 1), np.linspace(0, 2 * np.pi, sides + 1)
-    sphere = np.stack(
-        [
-            np.sin(polar)[:, None] * np.cos(around),
-            np.sin(polar)[:, None] * np.sin(around),
-            np.cos(polar)[:, None] + 0 * around,
-        ],
-        -1,
-    )
-    grid = np.asarray(centre) + sphere * np.asarray(radii)
-    mesh = sheet(grid, material, closed=True)
-    normals = _unit((sphere / np.asarray(radii)).reshape(-1, 3)).astype(np.float32)
-    return Mesh(mesh.vertices, normals, mesh.uv, mesh.triangles, mesh.material)
-
-
-def _outwards(mesh: Mesh, centres: NDArray[np.float64]) -> Mesh:
-    """Turn normals away from the path they belong to."""
-    offset = mesh.vertices[:, None] - centres[None].astype(np.float32)
-    nearest = offset[np.arange(len(offset)), np.linalg.norm(offset, axis=2).argmin(1)]
-    sign = np.where(np.einsum("ij,ij->i", nearest, mesh.normals) < 0, -1, 1).astype(np.float32)
-    return Mesh(mesh.vertices, mesh.normals * sign[:, None], mesh.uv, mesh.triangles, mesh.material)
+    polar, around = np.linspace(0, np.pi, rings + 1)[:, None], np.linspace(0, 2 * np.pi, sides + 1)
+    sphere = np.empty((rings + 1, sides + 1, 3))
+    sphere[..., 0], sphere[..., 1] = np.sin(polar) * np.cos(around), np.sin(polar) * np.sin(around)
+    sphere[..., 2] = np.cos(polar)
+    size = np.asarray(radii)
+    return sheet(np.asarray(centre) + sphere * size, material, normals=_unit(sphere / size))
 
 
 def _split(mesh: Mesh) -> Mesh:
@@ -200,13 +195,24 @@ def _split(mesh: Mesh) -> Mesh:
     )
 
 
-def _sheet_normals(grid: Floats, closed: bool) -> Floats:
-    along_rows, along_columns = np.gradient(grid, axis=0), np.gradient(grid, axis=1)
-    if closed:
-        wrap = (grid[:, 1] - grid[:, -2]) / 2
-        along_columns[:, 0], along_columns[:, -1] = wrap, wrap
-    return _unit(np.cross(along_rows, along_columns)).astype(np.float32)
+def _way(grid: Floats, axis: int) -> Floats:
+    """Mean distance from the first row (axis 0) or column (axis 1) to each."""
+    steps = np.diff(grid, axis=axis)
+    lengths = np.sqrt((steps * steps).sum(-1)).mean(1 - axis)
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.float32)
+
+
+def _cross(a: NDArray, b: NDArray) -> NDArray:
+    """As numpy's for (..., 3), several times faster on small arrays."""
+    x, y, z = a[..., 0], a[..., 1], a[..., 2]
+    u, v, w = b[..., 0], b[..., 1], b[..., 2]
+    return np.stack([y * w - z * v, z * u - x * w, x * v - y * u], -1)
 
 
 def _unit(vectors: NDArray) -> NDArray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
+    return vectors / np.maximum(np.sqrt((vectors * vectors).sum(-1, keepdims=True)), 1e-9)
+
+
+UNIT_BOX = _unit_box()
+# By the side's normal: walls have u along the horizontal and v up; top and bottom have x and y.
+BOX_AXES = np.array([[0, 2]] * 4 + [[1, 2]] * 4 + [[0, 2]] * 4 + [[1, 2]] * 4 + [[0, 1]] * 8)

@@ -9,12 +9,12 @@ from heatnet.dataset_tools.simulate.config import SimulationConfig
 from heatnet.dataset_tools.simulate.drive import Drive
 from heatnet.dataset_tools.simulate.materials import MaterialTable
 from heatnet.dataset_tools.simulate.mesh import Mesh, join
-from heatnet.dataset_tools.simulate.people import Outfit, make_outfit, rider, walker
+from heatnet.dataset_tools.simulate.people import Figure, make_figure, rider, walker
 from heatnet.dataset_tools.simulate.street import SIDEWALK_Z, Markings, Side
 from heatnet.dataset_tools.simulate.vehicles import DRIVING, make_bicycle, make_car
 
 Place = tuple[float, float, float]  # s, d and the turn from the street's direction in radians
-VIEW_BEHIND_M, VIEW_AHEAD_M = 12.0, 130.0
+VIEW_BEHIND_M, VIEW_AHEAD_M = 8.0, 130.0
 
 
 @dataclass(frozen=True)
@@ -52,14 +52,14 @@ def make_movers(
     if rng.random() < 0.75:
         movers.append(_leader(drive, table, config, rng))
     for side in sides:
-        outfits = [make_outfit(table, rng, config.night) for _ in range(10)]
+        figures = [make_figure(table, rng, config.night) for _ in range(10)]
         count = round((street.end_m - street.start_m) / rng.uniform(13, 22))
-        movers += [_pedestrian(side, outfits[i % 10], street.start_m, street.end_m, rng) for i in range(count)]
+        movers += [_pedestrian(side, figures[i % 10], street.start_m, street.end_m, rng) for i in range(count)]
         bicycles = [make_bicycle(table, rng, 3.0) for _ in range(3)]
         for i in range(max(2, round(seconds * 0.35))):
-            movers.append(_cyclist(drive, side.sign, bicycles[i % 3], outfits[i % 10], seconds, rng))
+            movers.append(_cyclist(drive, side.sign, bicycles[i % 3], figures[i % 10], seconds, rng))
     movers += [
-        _crosser(drive, float(s), make_outfit(table, rng, config.night), rng) for s in markings.crossings if s > 45
+        _crosser(drive, float(s), make_figure(table, rng, config.night), rng) for s in markings.crossings if s > 45
     ]
     return movers
 
@@ -85,28 +85,28 @@ def _leader(drive: Drive, table: MaterialTable, config: SimulationConfig, rng: n
     return Mover(place, _fixed(_car(table, config, rng)), headlights=config.night)
 
 
-def _pedestrian(side: Side, outfit: Outfit, low: float, high: float, rng: np.random.Generator) -> Mover:
+def _pedestrian(side: Side, figure: Figure, low: float, high: float, rng: np.random.Generator) -> Mover:
     s0, d = float(rng.uniform(low, high)), side.sign * float(rng.uniform(side.verge + 0.35, side.walk - 0.35))
     if rng.random() < 0.2:
-        pose = walker(outfit, 0.3)
+        pose = walker(figure, 0.3)
         turn = float(rng.uniform(-np.pi, np.pi))
         return Mover(lambda t: (s0, d, turn), _fixed(pose), SIDEWALK_Z)
     direction = int(rng.choice([-1, 1]))
     speed, phase = float(rng.uniform(1.0, 1.7)), float(rng.uniform(0, 2))
     place = _uniform(s0, d, direction * speed, 0.0 if direction > 0 else np.pi)
-    return Mover(place, lambda t: walker(outfit, speed * t + phase), SIDEWALK_Z)
+    return Mover(place, lambda t: walker(figure, speed * t + phase), SIDEWALK_Z)
 
 
-def _cyclist(drive: Drive, sign: int, bicycle: Mesh, outfit: Outfit, seconds: float, rng: np.random.Generator) -> Mover:
+def _cyclist(drive: Drive, sign: int, bicycle: Mesh, figure: Figure, seconds: float, rng: np.random.Generator) -> Mover:
     direction = -sign  # traffic keeps right
     speed = float(rng.uniform(3.5, 5.5))
     meet = float(rng.uniform(0, seconds))
     s0 = float(drive.along(meet)) + float(rng.uniform(8, 50)) - direction * speed * meet
     place = _uniform(s0, sign * 3.0, direction * speed, 0.0 if direction > 0 else np.pi)
-    return Mover(place, lambda t: join([bicycle, rider(outfit, speed * t)]))
+    return Mover(place, lambda t: join([bicycle, rider(figure, speed * t)]))
 
 
-def _crosser(drive: Drive, s: float, outfit: Outfit, rng: np.random.Generator) -> Mover:
+def _crosser(drive: Drive, s: float, figure: Figure, rng: np.random.Generator) -> Mover:
     """Someone on a zebra crossing, off the car's lane well before it comes."""
     times = np.linspace(0, 1000, 20001)
     arrival = float(np.interp(s, drive.along(times), times))
@@ -117,7 +117,7 @@ def _crosser(drive: Drive, s: float, outfit: Outfit, rng: np.random.Generator) -
     def place(t: float) -> Place:
         return where, float(np.clip(sign * speed * (t - middle), -7.0, 7.0)), sign * np.pi / 2
 
-    return Mover(place, lambda t: walker(outfit, speed * t))
+    return Mover(place, lambda t: walker(figure, speed * t))
 
 
 def _car(table: MaterialTable, config: SimulationConfig, rng: np.random.Generator) -> Mesh:

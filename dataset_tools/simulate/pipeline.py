@@ -30,6 +30,7 @@ from heatnet.dataset_tools.simulate.weather import ALTITUDE_M, LATITUDE_DEG, LON
 from heatnet.files import atomic_folder
 from heatnet.progress import track
 
+__all__ = ["SimulationConfig", "Studio", "simulate"]
 FIX_TOPIC = "/applanix/fix"
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -105,7 +106,7 @@ class Studio:
         world, rig = make_world(config), simulated_rig(config)
         rays = {entry.name: RayField.of(entry.camera) for entry in rig.true.cameras}
         thermal = {
-            entry.name: ThermalSensor.make(entry.camera.resolution, np.random.default_rng([config.seed, 7, i]))
+            entry.name: ThermalSensor.make(entry.camera.resolution, np.random.default_rng([config.cameras_seed, 7, i]))
             for i, entry in enumerate(rig.true.thermal)
         }
         schedule = make_schedule(config, world.weather.start_ns)
@@ -131,17 +132,19 @@ class Studio:
         return Segment(tuple([*sent, cloud]), (*poses, pose), labels, rounded_depth(picture.depth_m), key.rgb_ns)
 
     def _colour(self, entry: RigCamera, moment: Moment, stamp_ns: int) -> tuple[Outgoing, Picture]:
-        picture = self._picture(entry, moment, VisibleShader(self.world))
+        picture = self.picture(entry, moment)
         rgb = self.colour.develop(picture.radiance, self._rng(entry, stamp_ns))
         return self.messages.colour(entry.topic, stamp_ns, rgb), picture
 
     def _thermal(self, entry: RigCamera, moment: Moment, stamp_ns: int) -> Outgoing:
-        picture = self._picture(entry, moment, InfraredShader(self.world))
+        picture = self.picture(entry, moment)
         blur = THERMAL_BLUR_PX * max(self.config.scale, 0.5)
         counts = self.thermal[entry.name].develop(picture.radiance[..., 0], blur, self._rng(entry, stamp_ns))
         return self.messages.thermal(entry.topic, stamp_ns, counts)
 
-    def _picture(self, entry: RigCamera, moment: Moment, shader: VisibleShader | InfraredShader) -> Picture:
+    def picture(self, entry: RigCamera, moment: Moment) -> Picture:
+        """What one of the cameras sees, before optics and sensor."""
+        shader = InfraredShader(self.world) if entry.thermal else VisibleShader(self.world)
         cam_from_body = entry.cam_from_cam0 @ _cam0_from_body(self.rig.true)
         return render(moment, self.rays[entry.name], cam_from_body, shader, self.config.edge_samples)
 

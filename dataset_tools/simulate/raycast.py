@@ -46,11 +46,15 @@ class Points:
 
 
 class Body:
-    """A mesh that rays can hit; vertices carry the sky's share and heat."""
+    """A mesh that rays can hit; vertices carry the sky's share and heat.
+
+    `table` (T, 3, 7) holds normal, uv, sky and heat of each triangle's corners, side by side in memory.
+    """
 
     def __init__(self, mesh: Mesh, sky: Floats, heat: Floats) -> None:
-        self.table = np.concatenate([mesh.normals, mesh.uv, sky[:, None], heat[:, None]], 1).astype(np.float32)
-        self.mesh = mesh
+        values = np.concatenate([mesh.normals, mesh.uv, sky[:, None], heat[:, None]], 1).astype(np.float32)
+        self.table = values[mesh.triangles]
+        self.material = mesh.material
         self._scene = scene_of(mesh)
 
     def cast(self, rays: Floats) -> dict[str, NDArray]:
@@ -80,12 +84,7 @@ class Exposure:
 
     def __init__(self, static: Body, moving: Body | None) -> None:
         self._static, self._moving = static, moving
-        bodies = [static] + ([moving] if moving else [])
-        self._table = np.concatenate([b.table for b in bodies])
-        self._split = len(static.mesh.triangles)
-        shift = [0, len(static.mesh.vertices)]
-        self._triangles = np.concatenate([b.mesh.triangles + k for b, k in zip(bodies, shift, strict=False)])
-        self._material = np.concatenate([b.mesh.material for b in bodies])
+        self._split = len(static.material)  # triangles from here on are of what moves
 
     def hit(self, origins: Floats, directions: Floats) -> Hits:
         """First hits of rays (N, 3) from one origin (3,) or one each (N, 3)."""
@@ -104,14 +103,26 @@ class Exposure:
 
     def material(self, hits: Hits) -> NDArray[np.int32]:
         """Material numbers (N,); NOTHING for the sky."""
-        return np.where(hits.triangle >= 0, self._material[hits.triangle], NOTHING)
+        material = self._static.material[np.where(hits.triangle < self._split, hits.triangle, 0)]
+        material[hits.triangle < 0] = NOTHING
+        if self._moving is not None:
+            others = np.flatnonzero(hits.triangle >= self._split)
+            material[others] = self._moving.material[hits.triangle[others] - self._split]
+        return material
+
+    def _corners(self, triangle: NDArray[np.int32]) -> Floats:
+        """Table rows (N, 3, 7) of triangles."""
+        corners = self._static.table[np.where(triangle < self._split, triangle, 0)]
+        if self._moving is not None:
+            others = np.flatnonzero(triangle >= self._split)
+            corners[others] = self._moving.table[triangle[others] - self._split]
+        return corners
 
     def points(self, hits: Hits, origins: Floats, directions: Floats) -> Points:
         """The surfaces at hits; those of the sky lie at a kilometre and face the viewer."""
-        corners = self._triangles[hits.triangle]
+        corners = self._corners(hits.triangle)
         w1, w2 = hits.weights[:, :1], hits.weights[:, 1:]
-        a, b, c = (self._table[corners[:, i]] for i in range(3))
-        values = a + w1 * (b - a) + w2 * (c - a)
+        values = (1 - w1 - w2) * corners[:, 0] + w1 * corners[:, 1] + w2 * corners[:, 2]
         length = np.linalg.norm(directions, axis=1)
         sky = hits.triangle < 0
         distance = np.where(sky, np.float32(1000), hits.distance * length).astype(np.float32)
@@ -119,10 +130,8 @@ class Exposure:
         normal = values[:, :3] / np.maximum(np.linalg.norm(values[:, :3], axis=1, keepdims=True), 1e-6)
         normal *= np.where(np.einsum("ij,ij->i", normal, unit) > 0, np.float32(-1), np.float32(1))[:, None]
         position = origins + unit * distance[:, None]
-        material = np.where(sky, NOTHING, self._material[hits.triangle])
-        return Points(
-            position, normal, values[:, 3:5], np.clip(values[:, 5], 0, 1), values[:, 6], material, unit, distance
-        )
+        share = np.clip(values[:, 5], 0, 1)
+        return Points(position, normal, values[:, 3:5], share, values[:, 6], self.material(hits), unit, distance)
 
     def blocked(self, points: Points, towards: Floats, reach: float = np.inf) -> NDArray[np.bool_]:
         """Which points (N,) do not see along `towards` (3,) or (N, 3), within `reach` lengths of it."""

@@ -75,45 +75,49 @@ def render(moment: Moment, rays: RayField, cam_from_body: Rigid, shader: Shader,
     directions = rays.centre @ turn.T
     hits = moment.exposure.hit(origin, directions)
     material = moment.exposure.material(hits)
-    lit = np.zeros(len(material), bool)
-    for part in _chunks(len(material)):
-        points = moment.exposure.points(hits.take(part), origin, directions[part])
-        lit[part] = shader.lit(moment, points)
-    edge = _edges(rays.size, material, hits, lit, directions)
+    outline, crease = _edges(rays.size, material, hits, directions)
+    plain = np.flatnonzero(~(outline | crease))
     radiance = np.zeros((len(material), shader.channels), np.float32)
-    for part in _chunks(len(material)):
-        index = np.arange(part.start, min(part.stop, len(edge)))[~edge[part]]
+    lit = np.zeros(len(material), np.int8)  # 0 unknown, 1 in shadow, 2 in the sun
+    for part in _chunks(len(plain)):
+        index = plain[part]
         points = moment.exposure.points(hits.take(index), origin, directions[index])
-        radiance[index] = shader.shade(moment, points, lit[index], rays.pixel_rad)
-    _shade_edges(radiance, np.flatnonzero(edge), moment, rays, turn, origin, shader, edge_samples)
+        sunny = shader.lit(moment, points)
+        lit[index] = 1 + sunny
+        radiance[index] = shader.shade(moment, points, sunny, rays.pixel_rad)
+    outline |= _shadow_edges(rays.size, lit)
+    again = _Again(moment, rays, turn, origin, shader)
+    again.shade(radiance, np.flatnonzero(outline), edge_samples)
+    again.shade(radiance, np.flatnonzero(crease & ~outline), max(1, edge_samples // 2))
     width, height = rays.size
     return Picture(
         radiance.reshape(height, width, -1), material.reshape(height, width), hits.distance.reshape(height, width)
     )
 
 
-def _shade_edges(
-    radiance: Floats,
-    edge: NDArray,
-    moment: Moment,
-    rays: RayField,
-    turn: Floats,
-    origin: Floats,
-    shader: Shader,
-    samples: int,
-) -> None:
-    """Fill in the pixels that hold edges, each as the mean over its samples."""
-    offsets = sample_offsets(samples)
-    step = max(1, CHUNK // samples)
-    for start in range(0, len(edge), step):
-        index = edge[start : start + step]
-        local = rays.centre[index][:, None] + offsets[:, :1] * rays.along_u[index][:, None]
-        local = local + offsets[:, 1:] * rays.along_v[index][:, None]
-        directions = local.reshape(-1, 3) @ turn.T
-        hits = moment.exposure.hit(origin, directions)
-        points = moment.exposure.points(hits, origin, directions)
-        values = shader.shade(moment, points, shader.lit(moment, points), rays.pixel_rad)
-        radiance[index] = values.reshape(len(index), samples, -1).mean(1)
+@dataclass(frozen=True)
+class _Again:
+    """Shades pixels by several rays each."""
+
+    moment: Moment
+    rays: RayField
+    turn: Floats
+    origin: Floats
+    shader: Shader
+
+    def shade(self, radiance: Floats, pixels: NDArray, samples: int) -> None:
+        """Put the mean over `samples` rays into each of `pixels` of `radiance`."""
+        offsets, rays = sample_offsets(samples), self.rays
+        step = max(1, CHUNK // samples)
+        for start in range(0, len(pixels), step):
+            index = pixels[start : start + step]
+            centre, along_u, along_v = (a[index] @ self.turn.T for a in (rays.centre, rays.along_u, rays.along_v))
+            directions = np.concatenate([centre + u * along_u + v * along_v for u, v in offsets])
+            hits = self.moment.exposure.hit(self.origin, directions)
+            points = self.moment.exposure.points(hits, self.origin, directions)
+            sunny = self.shader.lit(self.moment, points)
+            values = self.shader.shade(self.moment, points, sunny, rays.pixel_rad)
+            radiance[index] = values.reshape(samples, len(index), -1).mean(0)
 
 
 def sample_offsets(count: int) -> Floats:
@@ -125,23 +129,33 @@ def sample_offsets(count: int) -> Floats:
 
 
 def _edges(
-    size: tuple[int, int], material: NDArray, hits: Hits, lit: NDArray[np.bool_], directions: Floats
-) -> NDArray[np.bool_]:
-    """Pixels (N,) whose neighbourhood is not one smooth, evenly lit surface."""
+    size: tuple[int, int], material: NDArray, hits: Hits, directions: Floats
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Pixels (N,) where two materials meet, and those where one surface bends or hides itself."""
     width, height = size
     shape = (height, width)
-    kinds, shine = material.reshape(shape), lit.reshape(shape)
+    kinds = material.reshape(shape)
     face, direction = hits.face.reshape(*shape, 3), directions.reshape(*shape, 3)
     depth = np.where(material == NOTHING, np.float32(1000), hits.distance).reshape(shape)
-    plane = np.einsum("hwi,hwi->hw", face, direction)  # distance of the plane is depth * plane
-    edge = np.zeros(shape, bool)
-    for axis in (0, 1):
-        near, far = (np.s_[:-1], np.s_[1:]) if axis == 0 else (np.s_[:, :-1], np.s_[:, 1:])
-        step = np.einsum("hwi,hwi->hw", face[near], direction[far]) * depth[far] - plane[near] * depth[near]
+    plane = depth * np.einsum("hwi,hwi->hw", face, direction)  # distance of each pixel's plane
+    outline, crease = np.zeros(shape, bool), np.zeros(shape, bool)
+    for near, far in ((np.s_[:-1], np.s_[1:]), (np.s_[:, :-1], np.s_[:, 1:])):
+        meet = kinds[near] != kinds[far]
+        step = np.abs(np.einsum("hwi,hwi->hw", face[near], direction[far]) * depth[far] - plane[near])
         bend = np.abs(np.einsum("hwi,hwi->hw", face[near], face[far]))
-        differs = (kinds[near] != kinds[far]) | (shine[near] != shine[far])
-        differs |= (np.abs(step) > 0.03 + 0.002 * depth[near]) & (kinds[near] != NOTHING)
-        differs |= (bend < 0.93) & (kinds[near] != NOTHING)
+        turns = ((step > 0.03 + 0.002 * depth[near]) | (bend < 0.93)) & (kinds[near] != NOTHING)
+        for side in (near, far):
+            outline[side] |= meet
+            crease[side] |= turns
+    return outline.ravel(), crease.ravel()
+
+
+def _shadow_edges(size: tuple[int, int], lit: NDArray[np.int8]) -> NDArray[np.bool_]:
+    """Pixels (N,) beside another that is known to be in the sun where this one is not, or the other way round."""
+    shine = lit.reshape(size[1], size[0])
+    edge = np.zeros(shine.shape, bool)
+    for near, far in ((np.s_[:-1], np.s_[1:]), (np.s_[:, :-1], np.s_[:, 1:])):
+        differs = shine[near] * shine[far] == 2
         edge[near] |= differs
         edge[far] |= differs
     return edge.ravel()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy import fft
 
 Array = NDArray[np.float64]
 Floats = NDArray[np.float32]
@@ -70,12 +71,12 @@ def noise(rng: np.random.Generator, slope: float, low: float = 1.0, high: float 
 
     Only `low` to `high` periods a tile are kept.
     """
-    spectrum = np.fft.rfft2(rng.standard_normal((SIZE_PX, SIZE_PX)))
+    spectrum = fft.rfft2(rng.standard_normal((SIZE_PX, SIZE_PX), np.float32))
     fy, fx = np.fft.fftfreq(SIZE_PX) * SIZE_PX, np.fft.rfftfreq(SIZE_PX) * SIZE_PX
     frequency = np.hypot(fy[:, None], fx)
     kept = (frequency >= low) & (frequency <= high)
-    spectrum *= np.where(kept, np.maximum(frequency, 1) ** -slope, 0)
-    field = np.fft.irfft2(spectrum, (SIZE_PX, SIZE_PX))
+    spectrum *= np.where(kept, np.maximum(frequency, 1) ** -slope, 0).astype(np.float32)
+    field: Array = fft.irfft2(spectrum, (SIZE_PX, SIZE_PX))
     return field / max(float(field.std()), 1e-9)
 
 
@@ -100,7 +101,7 @@ def _concrete(rng: np.random.Generator) -> Array:
 
 def _plaster(rng: np.random.Generator) -> Array:
     streaks = cv2.GaussianBlur(noise(rng, 0.6, 2), (1, 121), 0.1, sigmaY=40)
-    value = 1 + 0.03 * noise(rng, 0.3, 40) + 0.05 * noise(rng, 1.6) + 0.35 * streaks
+    value = 1 + 0.03 * noise(rng, 0.3, 40) + 0.06 * noise(rng, 1.6) + 0.12 * streaks
     return _grey(value, 0.3 * noise(rng, 1.6))
 
 
@@ -148,13 +149,13 @@ def _tiles(rng: np.random.Generator) -> Array:
 
 def _grass(rng: np.random.Generator) -> Array:
     value = 1 + 0.22 * noise(rng, 0.3, 40) + 0.15 * noise(rng, 1.3)
-    dry = 0.12 * noise(rng, 1.6)
+    dry = 0.07 * noise(rng, 1.6)
     return np.stack([value * (1 + dry), value, value * (1 - dry), 1 + 0.4 * noise(rng, 0.9)], -1)
 
 
 def _leaves(rng: np.random.Generator) -> Array:
     value = 1 + 0.3 * noise(rng, 0.5, 6) + 0.12 * noise(rng, 1.2)
-    hue = 0.1 * noise(rng, 1.2)
+    hue = 0.06 * noise(rng, 1.2)
     return np.stack([value * (1 + hue), value, value * (1 - hue), 1 + 0.4 * noise(rng, 0.8)], -1)
 
 

@@ -33,7 +33,7 @@ def make_tree(rng: np.random.Generator, table: MaterialTable) -> Mesh:
     for blob in blobs[:6]:
         middle = (stem[2] + blob) / 2 + [0, 0, -0.25]
         parts.append(tube([stem[2], middle, blob], [trunk * 0.5, trunk * 0.35, 0.02], bark, 6))
-    parts.append(_cards(blobs, crown * 0.52, 95, 0.3, leaves, rng))
+    parts.append(_cards(blobs, crown * 0.52, 150, 0.21, leaves, rng))
     return join(parts)
 
 
@@ -41,20 +41,20 @@ def make_bush(rng: np.random.Generator, table: MaterialTable) -> Mesh:
     """A bush about a metre high."""
     leaves = leaf_material(rng, table)
     blobs = np.array([0, 0, 0.45]) + _ball(rng, 4) * [0.5, 0.5, 0.25]
-    return _cards(blobs, rng.uniform(0.35, 0.5), 70, 0.16, leaves, rng)
+    return _cards(blobs, rng.uniform(0.35, 0.5), 110, 0.12, leaves, rng)
 
 
 def make_hedge(length: float, height: float, rng: np.random.Generator, table: MaterialTable) -> Mesh:
     """A clipped hedge along x from the origin, half a metre thick."""
     leaves = leaf_material(rng, table)
     core = box((0, -0.2, 0), (length, 0.2, height - 0.05), leaves)
-    count = int(length * 75 * height)
+    count = int(length * 110 * height)
     face = rng.integers(0, 3, count)
     x, z = rng.uniform(0, length, count), rng.uniform(0, height, count)
     y = np.choose(face, [np.full(count, -0.22), np.full(count, 0.22), rng.uniform(-0.2, 0.2, count)])
     z = np.where(face == 2, height - 0.03, z)
     normals = np.choose(face[:, None], [[0.0, -1, 0.2], [0, 1, 0.2], [0, 0, 1.0]])
-    return join([core, _card_mesh(np.stack([x, y, z], 1), normals, 0.13, leaves, rng)])
+    return join([core, _card_mesh(np.stack([x, y, z], 1), normals, 0.1, leaves, rng)])
 
 
 def _cards(blobs: Array, radius: float, count: int, size: float, material: int, rng: np.random.Generator) -> Mesh:

@@ -195,7 +195,9 @@ def _ends(shape: Shape, heat: CarHeat, lights: bool, body: int, hood: int, table
     ]
     for side in (-1, 1):
         parts.append(ellipsoid((front - 0.12, side * (half - 0.16), height), (0.14, 0.2, 0.075), lamp, 6, 10))
-        parts.append(box((rear - 0.03, side * half - 0.13, 0.7), (rear + 0.12, side * half + 0.06, 0.92), tail))
+        parts.append(
+            box((rear - 0.03, side * (half - 0.1) - 0.1, 0.7), (rear + 0.12, side * (half - 0.1) + 0.1, 0.9), tail)
+        )
         parts.append(
             ellipsoid(
                 (shape.windscreen[1] - 0.25, side * (half + 0.2), shape.belt + 0.06), (0.07, 0.1, 0.07), body, 5, 8

@@ -11,7 +11,7 @@ from heatnet.dataset_tools.recording import Image, PointCloud, open_recording, r
 from heatnet.dataset_tools.simulate import SimulationConfig, simulate
 from heatnet.errors import HeatNetError
 
-SMALL = SimulationConfig(frames=2, scale=0.1, seed=3)
+SMALL = SimulationConfig(frames=2, scale=0.1, seed=3, view_m=60)
 
 
 @pytest.fixture(scope="module")
@@ -84,12 +84,12 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(day: Path, tmp_
     simulate(tmp_path / "again", SMALL)
     for path in day.iterdir():
         assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes(), path.name
-    simulate(tmp_path / "other", SimulationConfig(frames=2, scale=0.1, seed=4))
+    simulate(tmp_path / "other", SimulationConfig(frames=2, scale=0.1, seed=4, view_m=60))
     assert (day / "day.bag").read_bytes() != (tmp_path / "other" / "day.bag").read_bytes()
 
 
 def test_a_night_in_mcap_is_compressed_and_dark(tmp_path: Path) -> None:
-    summary = simulate(tmp_path / "n", SimulationConfig(night=True, frames=1, scale=0.1, format="mcap"))
+    summary = simulate(tmp_path / "n", SimulationConfig(night=True, frames=1, scale=0.1, format="mcap", view_m=60))
     assert summary["sun_elevation_deg"] < -12
     with open_recording(tmp_path / "n" / "night.mcap") as recording:
         assert "/rgb_fl_burst/compressed" in recording.topics
