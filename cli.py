@@ -33,12 +33,22 @@ class Commands(click.Group):
             raise click.ClickException(f"{where}{error.strerror or error}") from error
 
 
+SYSTEM_LIBRARIES = {  # Debian's packages of what OpenCV and open3d load
+    "libusb-1.0": "libusb-1.0-0",
+    "libGL": "libgl1",
+    "libgomp": "libgomp1",
+    "libgthread-2.0": "libglib2.0-0",
+    "libglib-2.0": "libglib2.0-0",
+}
+
+
 def _library_message(error: Exception) -> str:
     text = str(error)
-    packages = {"libusb": "libusb-1.0-0", "libGL": "libgl1", "libgomp": "libgomp1"}
-    missing = [package for library, package in packages.items() if library in text]
-    if missing:
-        return f"a system library is missing ({text}); on Debian: sudo apt-get install {' '.join(missing)}"
+    packages = [package for library, package in SYSTEM_LIBRARIES.items() if library in text]
+    if packages:
+        return f"a system library is missing ({text}); on Debian: sudo apt-get install {packages[0]}"
+    if "cannot open shared object" in text:
+        return f"a system library is missing ({text}); install the package of your system that has it"
     return f"a part of the installation is missing ({text}); run: pip install heatnet"
 
 

@@ -40,3 +40,17 @@ def test_segmentation_runs_without_open3d_and_rosbags() -> None:
 def test_help_starts_without_the_heavy_libraries() -> None:
     code = "import sys, heatnet.cli; assert not {'torch', 'open3d', 'cv2', 'rosbags'} & set(sys.modules), 'heavy'"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_missing_system_library_is_told_with_the_command_that_brings_it() -> None:
+    block = (
+        "import sys, click, heatnet.cli as c\n"
+        "@c.main.command()\n"
+        "def broken():\n"
+        "    raise ImportError('libusb-1.0.so.0: cannot open shared object file: No such file or directory')\n"
+        "c.main(['broken'])"
+    )
+    done = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "apt-get install libusb-1.0-0" in done.stderr
+    assert "Traceback" not in done.stderr
