@@ -11,6 +11,7 @@ import numpy as np
 from heatnet.calib.camchain import read_rig
 from heatnet.calib.rig import Rig
 from heatnet.dataset_tools.align import GridConfig
+from heatnet.dataset_tools.lags import read_lag_ns
 from heatnet.dataset_tools.manifest import DOMAINS, SPLITS
 from heatnet.dataset_tools.plan import PlanConfig, RecordingPlan, plan_recording
 from heatnet.dataset_tools.samples import DepthChoice, SampleMaker
@@ -70,7 +71,8 @@ def build_dataset(
     _check(recordings, config)
     how = MakerConfig(read_rig(calibration), config.grid, config.depth, config.plane_m, config.thermal_camera)
     maker = how.make()
-    plans = _plans(recordings, how.rig, config, maker.stereo is not None)
+    lag_ns = read_lag_ns(calibration, maker.alignment.thermal)
+    plans = _plans(recordings, how.rig, config, maker.stereo is not None, lag_ns)
     rig_key = content_key(how.rig.document)[:12]
     grid = {"intrinsics": maker.grid.intrinsics.tolist(), "resolution": list(maker.grid.resolution)}
     sources = [_Source(plan, _recording_key(plan, config, rig_key), rig_key, config) for plan in plans]
@@ -104,9 +106,9 @@ class _Source:
 
     def provenance(self, records: Sequence[ShardRecord]) -> dict[str, Any]:
         """The recording's entry in the manifest."""
-        made = {"shards": [record.name for record in records], "drops": self.drops(records)}
         of = {"name": self.name, "sha256": self.plan.sha256, "key": self.key, "calibration": self.rig_key}
-        return {**of, "topics": self.plan.topics, "split": self.config.split, **made}
+        how = {"topics": self.plan.topics, "thermal_lag_ns": self.plan.thermal_lag_ns, "split": self.config.split}
+        return {**of, **how, "shards": [record.name for record in records], "drops": self.drops(records)}
 
 
 def _check(recordings: Sequence[Path], config: BuildConfig) -> None:
@@ -116,9 +118,9 @@ def _check(recordings: Sequence[Path], config: BuildConfig) -> None:
         raise DatasetError(f"split {config.split!r} or domain {config.domain!r} is unknown")
 
 
-def _plans(recordings: Sequence[Path], rig: Rig, config: BuildConfig, stereo: bool) -> list[RecordingPlan]:
+def _plans(recordings: Sequence[Path], rig: Rig, config: BuildConfig, stereo: bool, lag_ns: int) -> list[RecordingPlan]:
     tolerance = None if config.tolerance_ms is None else round(config.tolerance_ms * 1e6)
-    how = PlanConfig(tolerance, config.domain, config.twilight, stereo, config.thermal_camera)
+    how = PlanConfig(tolerance, config.domain, config.twilight, stereo, lag_ns, config.thermal_camera)
     plans = [plan_recording(path, rig, how) for path in track(recordings, "synchronise")]
     drives = drive_ranges([plan.range_ns for plan in plans])
     chosen = []
@@ -160,7 +162,7 @@ def _row(name: str, record: ShardRecord) -> dict[str, Any]:
 def _recording_key(plan: RecordingPlan, config: BuildConfig, rig_key: str) -> str:
     """All that the samples of a recording depend on."""
     labels = None if plan.labels is None else (file_sha256(plan.labels.path), plan.labels.source)
-    sets = [plan.stamps_ns["rgb"].tolist(), plan.splits.tolist(), plan.domains.tolist()]
+    sets = [plan.thermal_lag_ns, plan.stamps_ns["rgb"].tolist(), plan.splits.tolist(), plan.domains.tolist()]
     return content_key(BUILD_VERSION, plan.sha256, labels, rig_key, config.of_dataset(), sets)
 
 

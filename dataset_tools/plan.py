@@ -37,6 +37,7 @@ class RecordingPlan:
     labelled: NDArray[np.bool_]
     labels: LabelFile | None
     trajectory: Trajectory | None
+    thermal_lag_ns: int = 0
     drops: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -71,6 +72,7 @@ class PlanConfig:
     domain: str | None = None  # day or night for all, whatever the sun says
     twilight: Twilight = "day"  # what the sun between 0 and -6 degrees counts as
     stereo: bool = True  # a set needs a right RGB image, for the depth
+    thermal_lag_ns: int = 0  # how much later than its stamp says a thermal image was exposed
     thermal_camera: str | None = None  # name in the rig file; None: the one nearest to the left RGB camera
 
 
@@ -91,7 +93,7 @@ def plan_recording(path: Path, rig: Rig, config: PlanConfig) -> RecordingPlan:
     with open_recording(path) as recording:
         topics = _topics(recording, rig, config)
         frames = {role: recording.timelines([topic])[topic] for role, topic in topics.items()}
-        sets = synchronise(frames, config.tolerance_ns)
+        sets = synchronise(frames, config.tolerance_ns, {"thermal": -config.thermal_lag_ns})
         stamps = sets.stamps_ns["rgb"]
         if not len(stamps):
             raise RecordingError(f"{path}: no frames that belong together ({_reasons(sets, topics)})")
@@ -103,7 +105,7 @@ def plan_recording(path: Path, rig: Rig, config: PlanConfig) -> RecordingPlan:
     unknown = np.full(len(stamps), "", dtype="U6")
     plan = RecordingPlan(
         path, recording_sha256(path), topics, sets.stamps_ns, elevations, unknown, unknown, labelled, labels,
-        trajectory, sets.drops,
+        trajectory, config.thermal_lag_ns, sets.drops,
     )  # fmt: skip
     return _with_domains(plan, config)
 

@@ -85,7 +85,8 @@ class SampleMaker:
         """The sample of set `row` of a recording, from its raw images. Raises DatasetError for one of a wrong size."""
         align = self.alignment
         stamps = int(plan.stamps_ns["rgb"][row]), int(plan.stamps_ns["thermal"][row])
-        motion = thermal_from_left_at(self.rig, align.left, align.thermal, stamps, plan.trajectory)
+        exposed = stamps[0], stamps[1] + plan.thermal_lag_ns
+        motion = thermal_from_left_at(self.rig, align.left, align.thermal, exposed, plan.trajectory)
         raw = _colour(images["rgb"])
         rgb = align.rgb(raw)
         thermal, valid = align.warp(_counts(images["thermal"]), self._depth(raw, rgb, images), motion)

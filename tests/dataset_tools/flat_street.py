@@ -80,6 +80,7 @@ def make_recording(
     start_ns: int = NOON_NS,
     interval_ns: int = 500_000_000,
     lag_ns: int = 4_000_000,
+    stamped_lag_ns: int | None = None,
     speed_m_s: float = 0.05,
     gnss: bool = True,
     rig: Rig | None = None,
@@ -95,7 +96,8 @@ def make_recording(
     for i in range(-1, frames + 1):
         stamp = start_ns + i * interval_ns
         if 0 <= i < frames:
-            messages += _frame(rig, stamp, start_ns, lag_ns, speed_m_s, gnss)
+            stamped = lag_ns if stamped_lag_ns is None else stamped_lag_ns
+            messages += _frame(rig, stamp, start_ns, (lag_ns, stamped), speed_m_s, gnss)
             maps[str(stamp)] = labels(look(rig.rgb_left, _moved(stamp, start_ns, speed_m_s)))
         pose = transform(stamp, "odom", "base_link", _in_body(_moved(stamp, start_ns, speed_m_s)), (0, 0, 0, 1))
         messages.append(("/tf", "tf2_msgs/msg/TFMessage", {"transforms": [pose]}, stamp))
@@ -113,11 +115,12 @@ def _in_body(moved: Array) -> Array:
     return CAM0_FROM_BODY.rotation.T @ moved
 
 
-def _frame(rig: Rig, stamp: int, start: int, lag: int, speed: float, gnss: bool) -> list[Stamped]:
+def _frame(rig: Rig, stamp: int, start: int, lags: tuple[int, int], speed: float, gnss: bool) -> list[Stamped]:
+    """Messages of one moment; thermal images are exposed by the first of `lags` later, and stamped by the second."""
     made: list[Stamped] = []
     for camera in rig.cameras:
-        at = stamp + lag if camera.thermal else stamp
-        seen = look(camera, _moved(at, start, speed))
+        seen = look(camera, _moved(stamp + lags[0] if camera.thermal else stamp, start, speed))
+        at = stamp + lags[1] if camera.thermal else stamp
         pixels: Any = np.rint(counts(seen)).astype(np.uint16) if camera.thermal else colours(seen)
         fields = image(at, pixels, "mono16" if camera.thermal else "rgb8")
         made.append((camera.topic, "sensor_msgs/msg/Image", fields, at + 1_000_000))
