@@ -78,9 +78,14 @@ def drive():
     return thermal, points, messages
 
 
-@pytest.fixture(params=KINDS)
-def recording(request, tmp_path):
-    with open_recording(write_recording(tmp_path, request.param, drive()[2])) as opened:
+@pytest.fixture(params=KINDS, scope="module")
+def written(request, tmp_path_factory):
+    return write_recording(tmp_path_factory.mktemp(request.param), request.param, drive()[2])
+
+
+@pytest.fixture
+def recording(written):
+    with open_recording(written) as opened:
         yield opened
 
 
