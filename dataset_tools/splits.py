@@ -38,17 +38,18 @@ def drive_ranges(ranges_ns: list[tuple[int, int]], gap_ns: int = 60 * _SECOND) -
 def assign_splits(stamps_ns: Stamps, drive_ns: tuple[int, int], config: SplitConfig) -> NDArray[np.str_]:
     """ "train", "val", "test" or "margin" for each of the stamps (N,) of a drive that lasts from and to `drive_ns`.
 
-    A drive too short for a validation block of twice the margin is all training.
+    A drive in which a block would be shorter than twice the margin is all of the first split, which is training.
     """
     start, end = drive_ns
     cycles = max(1, round((end - start) / config.longest_cycle_ns))
     cycle = (end - start) / cycles
-    if cycle * min(config.fractions[1:]) < 2 * config.margin_ns:
-        return np.full(len(stamps_ns), SPLITS[0], dtype="U6")
-    ends = np.cumsum(config.fractions) / sum(config.fractions) * cycle
+    shares = {name: share for name, share in zip(SPLITS, config.fractions, strict=True) if share > 0}
+    names = np.array(list(shares), dtype="U6")
+    if cycle * min(shares.values()) < 2 * config.margin_ns:
+        return np.full(len(stamps_ns), names[0], dtype="U6")
+    ends = np.cumsum(list(shares.values())) / sum(shares.values()) * cycle
     cuts = (np.arange(cycles)[:, None] * cycle + ends).ravel()[:-1]
     since_start = (stamps_ns - start).astype(np.float64)
-    blocks = np.searchsorted(cuts, since_start, side="right")
-    splits = np.array(SPLITS, dtype="U6")[blocks % len(SPLITS)]
+    splits = names[np.searchsorted(cuts, since_start, side="right") % len(names)]
     splits[(np.abs(since_start[:, None] - cuts) < config.margin_ns / 2).any(axis=1)] = MARGIN
     return splits

@@ -1,5 +1,6 @@
 """Image files of published datasets: read strictly, refused with one clear message."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +46,29 @@ def decode_label(content: bytes, path: Path) -> NDArray[np.uint8]:
     return check_ids(image, path)
 
 
+def decode_npy_label(content: bytes, path: Path) -> NDArray[np.uint8]:
+    """A class map (H, W) of ids 0 to 13 from an .npy file. Raises DatasetError for anything else."""
+    try:
+        label = np.load(io.BytesIO(content), allow_pickle=False)
+    except (ValueError, OSError, EOFError, MemoryError) as error:
+        raise DatasetError(f"{path}: not a readable .npy array ({str(error)[:80]})") from error
+    label = np.asarray(label).squeeze()
+    if label.ndim != 2 or label.dtype.kind not in "iuf":
+        raise DatasetError(f"{path}: array {label.shape} of {label.dtype}; one of class ids (H, W) is needed")
+    return check_ids(label, path)
+
+
+def decode_rgbt(content: bytes, path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """RGB (H, W, 3) and 8-bit thermal (H, W) from an image of four channels. Raises DatasetError for anything else."""
+    image = _decode(content, path, cv2.IMREAD_UNCHANGED)
+    if image.ndim != 3 or image.shape[2] != 4 or image.dtype != np.uint8:
+        raise DatasetError(f"{path}: {_describe(image)}; four channels of 8 bits (RGB and thermal) are needed")
+    return np.ascontiguousarray(image[..., 2::-1]), np.ascontiguousarray(image[..., 3])
+
+
 def check_ids(label: NDArray[Any], path: Path | str) -> NDArray[np.uint8]:
     """`label` as uint8. Raises DatasetError where it holds an id other than 0 to 13."""
-    strange = label[(label < 0) | (label > IGNORE_ID)]
+    strange = label[~((label >= 0) & (label <= IGNORE_ID))]
     if strange.size:
         raise DatasetError(
             f"{path}: label id {strange.max()} on {strange.size} pixels; 0 to 12 and {IGNORE_ID} (ignore) are needed"

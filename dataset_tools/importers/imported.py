@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,26 @@ class Pair:
     domain: str
     sequence: str
     stamp_ns: int = UNKNOWN_STAMP
+    label_source: str | None = None  # None: as the user says
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """The images of one pair, of one size."""
+
+    rgb: NDArray[np.uint8]  # (H, W, 3)
+    thermal: NDArray[Any]  # (H, W) uint8 or uint16 counts
+    label: NDArray[np.uint8] | None  # (H, W) ids 0 to 13
+    valid: NDArray[np.uint8] | None = None  # (H, W); None: everywhere
+
+
+Decoder = Callable[[Pair, Mapping[Path, bytes]], Decoded]
+
+
+def decode_files(pair: Pair, files: Mapping[Path, bytes]) -> Decoded:
+    """A colour image, a thermal image, and an image of class ids. Raises DatasetError naming the file at fault."""
+    label = None if pair.label is None else decode_label(files[pair.label], pair.label)
+    return Decoded(decode_rgb(files[pair.rgb], pair.rgb), decode_counts(files[pair.thermal], pair.thermal), label)
 
 
 @dataclass(frozen=True)
@@ -50,40 +70,51 @@ class _Form:
 
 
 def import_pairs(
-    format_name: str, root: Path, output: Path, config: ImportConfig, pairs: Sequence[Pair], drops: Mapping[str, int]
+    source: tuple[str, Path],
+    output: Path,
+    config: ImportConfig,
+    pairs: Sequence[Pair],
+    drops: Mapping[str, int],
+    decode: Decoder = decode_files,
 ) -> dict[str, Any]:
-    """Write `pairs` into the dataset `output` and return the counts of what came of them.
+    """Write `pairs` of `source` (format, folder) into the dataset `output` and return the counts of what came of them.
 
     Raises DatasetError naming the file that is at fault; what this import had written is taken back then.
     """
+    format_name, root = source
     if not pairs:
         raise DatasetError(f"{root}: no pair of an RGB and a thermal image of one name found (left out: {dict(drops)})")
-    form = _form(pairs, config)
+    form = _form(pairs, config, decode)
     shards: list[ShardRecord] = []
     files: dict[str, list[str]] = {}
     with open_writer(output, {"command": f"import-dataset {format_name}", **asdict(form)}, None) as writer:
         for name, block in track(list(_blocks(pairs, form.size)), "import"):
-            shards.append(_import_block(writer, name, block, form))
+            shards.append(_import_block(writer, name, block, form, decode))
             files[name] = [pair.name for pair in block]
         key = content_key([record.key for record in shards])
-        source = {"name": root.name, "sha256": key, "key": key, "pairs": len(pairs), "drops": dict(drops)}
-        writer.finish({**source, "shards": list(files), "files": files})
+        entry = {"name": root.name, "sha256": key, "key": key, "pairs": len(pairs), "drops": dict(drops)}
+        writer.finish({**entry, "shards": list(files), "files": files})
     return _summary(shards, drops)
 
 
-def _form(pairs: Sequence[Pair], config: ImportConfig) -> _Form:
-    first = decode_counts(read_bytes(pairs[0].thermal), pairs[0].thermal)
+def _form(pairs: Sequence[Pair], config: ImportConfig, decode: Decoder) -> _Form:
+    first = decode(pairs[0], _files(pairs[0])).thermal
     height, width = first.shape
-    limits = config.thermal_range or ((0.0, 255.0) if first.dtype == np.uint8 else _measured_range(pairs))
+    measured = (0.0, 255.0) if first.dtype == np.uint8 else _measured_range(pairs, decode)
     size = config.size or (width, height)
-    return _Form(size, config.size is not None, str(first.dtype), limits, config.label_source)
+    return _Form(size, config.size is not None, str(first.dtype), config.thermal_range or measured, config.label_source)
 
 
-def _measured_range(pairs: Sequence[Pair]) -> tuple[float, float]:
+def _files(pair: Pair) -> dict[Path, bytes]:
+    return {path: read_bytes(path) for path in (pair.rgb, pair.thermal, pair.label) if path is not None}
+
+
+def _measured_range(pairs: Sequence[Pair], decode: Decoder) -> tuple[float, float]:
     """The counts below and above which 0.5 % of an even choice of images lie, rounded outwards to 10."""
-    chosen = [pairs[i].thermal for i in np.unique(np.linspace(0, len(pairs) - 1, MEASURED_IMAGES).astype(int))]
-    counts = np.concatenate([decode_counts(read_bytes(path), path)[::8, ::8].ravel() for path in chosen])
-    low, high = np.percentile(counts, [0.5, 99.5])
+    chosen = [pairs[i] for i in np.unique(np.linspace(0, len(pairs) - 1, MEASURED_IMAGES).astype(int))]
+    images = [decode(pair, _files(pair)) for pair in chosen]
+    seen = [image.thermal if image.valid is None else image.thermal[image.valid > 0] for image in images]
+    low, high = np.percentile(np.concatenate([counts.ravel()[::8] for counts in seen]), [0.5, 99.5])
     return math.floor(low / 10) * 10.0, math.floor(high / 10) * 10.0 + 10.0
 
 
@@ -111,33 +142,31 @@ def _blocks(pairs: Sequence[Pair], size: Sequence[int]) -> Iterator[tuple[str, l
             yield f"{name}_{i:04d}.h5", group[i * most : (i + 1) * most]
 
 
-def _import_block(writer: DatasetWriter, name: str, block: Sequence[Pair], form: _Form) -> ShardRecord:
-    contents = [{p: read_bytes(p) for p in (pair.rgb, pair.thermal, pair.label) if p is not None} for pair in block]
+def _import_block(writer: DatasetWriter, name: str, block: Sequence[Pair], form: _Form, decode: Decoder) -> ShardRecord:
+    contents = [_files(pair) for pair in block]
     hashes = [[hashlib.sha256(content).hexdigest() for content in files.values()] for files in contents]
     key = content_key(IMPORT_VERSION, asdict(form), hashes, [pair.stamp_ns for pair in block])
     known = writer.claim(name, key)
     if known is not None:
         return known
-    samples = [_sample(pair, files, form) for pair, files in zip(block, contents, strict=True)]
+    samples = [_sample(pair, decode(pair, files), form) for pair, files in zip(block, contents, strict=True)]
     pair = block[0]
-    source = None if pair.label is None else form.label_source
+    source = None if pair.label is None else pair.label_source or form.label_source
     info = ShardInfo(pair.split, pair.domain, pair.sequence, source, "counts", form.thermal_range, key)
     record = write_shard(writer.root, name, samples, info)
     writer.add(record)
     return record
 
 
-def _sample(pair: Pair, files: Mapping[Path, bytes], form: _Form) -> Sample:
-    rgb = decode_rgb(files[pair.rgb], pair.rgb)
-    thermal = decode_counts(files[pair.thermal], pair.thermal)
-    label = None if pair.label is None else decode_label(files[pair.label], pair.label)
-    _check_sizes(pair, form, rgb, thermal, label)
+def _sample(pair: Pair, images: Decoded, form: _Form) -> Sample:
+    _check_sizes(pair, form, images)
     size = form.size
+    valid = np.ones(images.thermal.shape, np.uint8) if images.valid is None else images.valid
     return Sample(
-        rgb=_resized(rgb, size, cv2.INTER_AREA),
-        thermal=_resized(thermal, size, cv2.INTER_AREA).astype(np.uint16),
-        valid=np.ones(size[::-1], np.uint8),
-        label=None if label is None else _resized(label, size, cv2.INTER_NEAREST_EXACT),
+        rgb=_resized(images.rgb, size, cv2.INTER_AREA),
+        thermal=_resized(images.thermal, size, cv2.INTER_AREA).astype(np.uint16),
+        valid=_resized(valid, size, cv2.INTER_NEAREST_EXACT),
+        label=None if images.label is None else _resized(images.label, size, cv2.INTER_NEAREST_EXACT),
         rgb_stamp_ns=pair.stamp_ns,
         thermal_stamp_ns=pair.stamp_ns,
         sun_elevation_deg=float("nan"),
@@ -148,10 +177,11 @@ def _resized(image: NDArray[Any], size: tuple[int, int], interpolation: int) -> 
     return image if image.shape[1::-1] == size else cv2.resize(image, size, interpolation=interpolation)
 
 
-def _check_sizes(pair: Pair, form: _Form, rgb: NDArray[Any], thermal: NDArray[Any], label: NDArray[Any] | None) -> None:
+def _check_sizes(pair: Pair, form: _Form, images: Decoded) -> None:
+    rgb, thermal = images.rgb, images.thermal
     if str(thermal.dtype) != form.thermal_type:
         raise DatasetError(f"{pair.thermal}: {thermal.dtype}, where the images before it are {form.thermal_type}")
-    for path, image in ((pair.thermal, thermal), (pair.label, label)):
+    for path, image in ((pair.thermal, thermal), (pair.label, images.label)):
         if image is not None and image.shape[:2] != rgb.shape[:2]:
             raise DatasetError(f"{path}: {_text(image)} pixels; {pair.rgb} has {_text(rgb)}, and they must be alike")
     if not form.resize and rgb.shape[1::-1] != form.size:

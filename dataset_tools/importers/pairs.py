@@ -29,7 +29,7 @@ def import_pairs_layout(root: Path, output: Path, config: ImportConfig) -> dict[
             f"{root}: no pair found; {{train,val,test}}/{{day,night}}/{{rgb,thermal}} with files of the same names are "
             f"needed (left out: {dict(+drops) or 'nothing'})"
         )
-    return import_pairs("pairs", root, output, config, pairs, dict(+drops))
+    return import_pairs(("pairs", root), output, config, pairs, dict(+drops))
 
 
 def _pairs(folder: Path, split: str, domain: str, sequence: str, drops: Counter[str]) -> list[Pair]:
