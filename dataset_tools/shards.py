@@ -276,11 +276,12 @@ def _read_index(path: Path, record: ShardRecord) -> _ShardIndex:
     size = (record.height, record.width)
     shapes: dict[str, tuple[int, ...]] = {name: (*size, 3) if name == "rgb" else size for name in names}
     try:
-        with h5py.File(path, "r", locking=False) as file:
+        # Through a file of Python's own: HDF5 would lock it, and mind if the process has it open in another way.
+        with path.open("rb") as content, h5py.File(content, "r") as file:
             offsets = {name: _offsets(file, name, record.samples, shapes[name]) for name in names}
             numbers = {name: _column(file, name, record.samples) for name in _NUMBERS}
     except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
-        reason = str(error).split(" (")[0][:120]
+        reason = str(error)[:160]
         raise DatasetError(f"{path}: not a shard as the manifest describes it ({reason})") from error
     return _ShardIndex(shapes, offsets, numbers)
 

@@ -95,7 +95,7 @@ def _check_file(dataset: Dataset, record: ShardRecord) -> Iterator[Problem]:
 
 def _attributes(path: Path, record: ShardRecord) -> list[tuple[str, object, object]]:
     try:
-        with h5py.File(path, "r", locking=False) as file:
+        with path.open("rb") as content, h5py.File(content, "r") as file:
             found = {name: file.attrs[name] for name in file.attrs}
     except (OSError, RuntimeError, KeyError) as error:
         return [("(all)", str(error)[:80], "a readable HDF5 file")]

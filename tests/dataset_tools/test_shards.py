@@ -100,6 +100,12 @@ def test_an_unknown_sun_stays_unknown(tmp_path: Path) -> None:
     assert np.isnan(dataset.read(dataset.refs()[0], check=True).sun_elevation_deg)
 
 
+def test_a_shard_may_be_open_elsewhere(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path)
+    with h5py.File(tmp_path / "shards" / "day.h5", "r") as file:
+        assert same(dataset.read(dataset.refs()[1]), make_sample(1)) and len(file["rgb"]) == 5
+
+
 def test_a_dataset_survives_pickling_and_fork(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path)
     ref = dataset.refs()[2]
