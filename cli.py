@@ -271,8 +271,11 @@ def inspect(path: Path, sheet: Path | None, seed: int, as_json: bool) -> None:
     if (path / "manifest.json").exists():
         _inspect_dataset(path, sheet, as_json)
         return
+    import logging
+
     from heatnet.dataset_tools.inspect_recording import inspect_recording
 
+    logging.getLogger("heatnet").setLevel(logging.ERROR)  # the summary holds the warnings
     summary = inspect_recording(path)
     head = f"{summary.path}: {summary.format}, {summary.size_bytes} bytes, {summary.messages} messages, "
     head += f"{summary.duration_s:.3f} s from {summary.start_utc}"
