@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from heatnet.dataset_tools.card import write_card
 from heatnet.dataset_tools.manifest import MANIFEST, SHARDS, Manifest, ShardRecord, read_manifest, write_manifest
 from heatnet.errors import DatasetError, HeatNetError
 
@@ -98,6 +99,7 @@ class DatasetWriter:
             for reason, count in entry["drops"].items():
                 drops[reason] = drops.get(reason, 0) + count
         self._write(replace(self.manifest, provenance=provenance, drops=dict(sorted(drops.items()))))
+        write_card(self.root, self.manifest)
         self.claimed.clear()
 
     def take_back(self) -> None:

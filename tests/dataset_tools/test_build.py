@@ -68,6 +68,8 @@ def test_every_pair_of_a_drive_becomes_an_aligned_sample(day: Path, rig_file: Pa
         assert inner.mean() > 0.6 and np.median(error) < 5 and np.percentile(error, 90) < 20
         assert sample.label is not None and (sample.label == labels(seen)).mean() > 0.99
     assert refs[0].label_source == "hand" and refs[0].sequence == "drive"
+    card = (tmp_path / "out/README.md").read_text()
+    assert "4 aligned pairs" in card and "| train | day | hand | 4 |" in card and "drive.bag" in card
 
 
 def test_day_is_day_and_night_is_night_by_the_sun(day: Path, rig_file: Path, tmp_path: Path) -> None:
