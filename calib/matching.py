@@ -55,7 +55,7 @@ def search(image: ThermalGradient, pixels: Array, normals: Array, config: Search
     places = np.empty((len(pixels), len(distances), 2), np.float32)
     places[..., 0] = pixels[:, :1] + distances * across_x
     places[..., 1] = pixels[:, 1:] + distances * across_y
-    x, y = sample(image.x, places), sample(image.y, places)
+    x, y = sample(image.x, places, cv2.INTER_CUBIC), sample(image.y, places, cv2.INTER_CUBIC)
     across = np.abs(x * across_x + y * across_y)
     peaks = np.zeros(across.shape, dtype=np.bool_)
     peaks[:, 1:-1] = (across[:, 1:-1] > across[:, :-2]) & (across[:, 1:-1] >= across[:, 2:])

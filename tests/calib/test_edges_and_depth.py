@@ -1,0 +1,96 @@
+"""Edges lie where they are to a fraction of a pixel, and stereo depth is depth."""
+
+import cv2
+import numpy as np
+import pytest
+from calib_corridor import true_rig
+
+from heatnet.calib.depth import StereoDepth
+from heatnet.calib.edges import EdgeConfig, find_edges, sample
+from heatnet.calib.landmarks import place_edges
+from heatnet.calib.matching import Search, ThermalGradient, search
+from heatnet.calib.rig import Rig
+from heatnet.calib.views import Views
+
+
+def disc(radius: float, centre: tuple[float, float], shape: tuple[int, int], fine: int = 8) -> np.ndarray:
+    """A disc drawn exactly: the share of every pixel that it covers."""
+    y, x = np.mgrid[0 : shape[0] * fine, 0 : shape[1] * fine]
+    inside = np.hypot((x + 0.5) / fine - 0.5 - centre[0], (y + 0.5) / fine - 0.5 - centre[1]) < radius
+    return np.asarray(cv2.resize(inside.astype(np.float32), shape[::-1], interpolation=cv2.INTER_AREA))
+
+
+def test_edges_of_a_disc_lie_on_its_circle_and_their_normals_point_along_the_radius() -> None:
+    centre, radius = (101.3, 79.8), 50.4
+    image = np.repeat((100 + 20 * disc(radius, centre, (160, 200)))[..., None], 3, 2).astype(np.uint8)
+    edges = find_edges(image, EdgeConfig())
+    arm = edges.pixels - centre
+    distance = np.hypot(*arm.T)
+    assert len(edges) > 60
+    assert abs(np.mean(distance) - radius) < 0.1
+    assert np.std(distance) < 0.15
+    assert (np.abs(np.einsum("ni,ni->n", arm / distance[:, None], edges.normals)) > 0.97).all()
+
+
+def test_thermal_search_finds_an_edge_to_a_twentieth_of_a_pixel() -> None:
+    centre, radius = (100.2, 80.6), 45.0
+    generator = np.random.default_rng(0)
+    blurred = cv2.GaussianBlur(disc(radius, centre, (160, 200)), (0, 0), 0.6)
+    image = ThermalGradient.of((22000 + 500 * blurred + generator.normal(0, 5, blurred.shape)).astype(np.uint16), 0.5)
+    angles = np.linspace(0, 2 * np.pi, 90, endpoint=False)
+    normals = np.stack([np.cos(angles), np.sin(angles)], 1)
+    ahead = generator.uniform(-3, 3, (90, 1))
+    offsets, _ = search(image, centre + (radius + ahead) * normals, normals, Search(6))
+    assert np.isfinite(offsets).mean() > 0.95
+    assert abs(np.nanmean(offsets + ahead[:, 0])) < 0.05
+    assert np.nanstd(offsets + ahead[:, 0]) < 0.1
+
+
+def test_two_edges_alike_within_reach_are_ambiguous() -> None:
+    columns = np.zeros((80, 120), np.float32)
+    columns[:, 50:60] = 500
+    image = ThermalGradient.of(
+        (22000 + columns + np.random.default_rng(0).normal(0, 4, columns.shape)).astype(np.uint16), 0.7
+    )
+    pixels, normals = np.array([[55.0, 40.0]]), np.array([[1.0, 0.0]])
+    assert np.isnan(search(image, pixels, normals, Search(9))[0]).all()
+    assert np.isclose(search(image, pixels - [4, 0], normals, Search(3))[0], -1.5, atol=0.1).all()
+
+
+def test_sampling_is_linear_between_pixels_and_zero_outside() -> None:
+    plane = np.arange(12, dtype=np.float32).reshape(3, 4)
+    values = sample(plane, np.array([[1.5, 1.0], [0.0, 0.5], [-5.0, 1.0]]))
+    assert np.allclose(values, [5.5, 2.0, 0.0])
+
+
+def test_stereo_depth_is_right_to_a_few_per_cent_along_the_axis_of_the_left_camera(rig: Rig, views: Views) -> None:
+    view = views.views[0]
+    assert view.right is not None
+    depth = StereoDepth(*rig.rgb).match(view.left, view.right)
+    rays = np.array([[x, y, 1.0] for x in np.linspace(-0.7, 0.7, 40) for y in np.linspace(-0.3, 0.3, 20)])
+    walls, ground = 5.0 / np.abs(rays[:, 0]), np.where(rays[:, 1] > 0, 1.6, 5.0) / np.abs(rays[:, 1])
+    truth = np.minimum(walls, ground)
+    seen = (truth > 4) & (truth < 25)
+    error = (depth.sample(rays) / truth - 1)[seen]
+    assert np.isfinite(error).mean() > 0.6
+    assert np.nanmedian(np.abs(error)) < 0.03
+    assert abs(np.nanmedian(error)) < 0.01
+
+
+def test_landmarks_project_back_onto_their_pixels(rig: Rig, views: Views) -> None:
+    view = views.views[0]
+    assert view.right is not None
+    edges = find_edges(view.left, EdgeConfig())
+    landmarks = place_edges(edges, rig.rgb_left, StereoDepth(*rig.rgb).match(view.left, view.right))
+    pixels, real = rig.rgb_left.camera.project(landmarks.points)
+    assert len(landmarks) > 300
+    assert real.all()
+    assert np.allclose(pixels, landmarks.pixels, atol=1e-6)
+
+
+def test_depth_of_a_turned_right_camera_needs_no_rectified_input() -> None:
+    rig = true_rig()
+    stereo = StereoDepth(*rig.rgb)
+    assert stereo.baseline_m == pytest.approx(0.5)
+    assert stereo.camera.model == "none"
+    assert np.allclose(stereo.left_from_rectified.rotation[:, 0], [1, 0, 0], atol=0.02)
