@@ -114,16 +114,19 @@ class Alignment:
         """
         _check_size(self.thermal, counts)
         shape = self.grid.resolution[::-1]
-        points = thermal_from_left.apply(self.rays * depth_m.reshape(-1, 1))
+        turned = self.rays @ thermal_from_left.rotation.T
+        points = turned * depth_m.reshape(-1, 1) + thermal_from_left.translation
         pixels, real = self.thermal.camera.project(points)
         covered = real & self.thermal.camera.sees(pixels)
         columns, rows = np.where(covered[:, None], pixels, -10.0).astype(np.float32).T.reshape(2, *shape)
         warped = cv2.remap(counts.astype(np.uint16), columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        parallax = np.linalg.norm(thermal_from_left.translation) * self.thermal.camera.intrinsics[0]
+        parallax = float(np.linalg.norm(thermal_from_left.translation) * self.thermal.camera.intrinsics[0])
         finer = 2 * self.grid.intrinsics[:2] / self.thermal.camera.intrinsics[:2]
-        hidden = _occluded(pixels * finer, points[:, 2], covered, float(parallax))
-        inside = covered.reshape(shape)
-        return np.where(inside, warped, 0).astype(np.uint16), (inside & ~hidden.reshape(shape)).astype(np.uint8)
+        seen = covered.reshape(shape)
+        mixed = np.flatnonzero(seen & _several_depths(1.0 / depth_m, parallax))
+        hidden = np.zeros(seen.size, np.bool_)
+        hidden[mixed] = _occluded(pixels[mixed] * finer, points[mixed, 2], parallax)
+        return np.where(seen, warped, 0).astype(np.uint16), (seen & ~hidden.reshape(shape)).astype(np.uint8)
 
 
 def thermal_from_left_at(
@@ -164,26 +167,33 @@ def _smoothed(values: Map, known: NDArray[np.bool_], guide: NDArray[np.uint8]) -
     return np.asarray(above / np.maximum(below, 1e-6), np.float32)
 
 
-def _occluded(
-    cells: NDArray[np.float64], z: NDArray[np.float64], covered: NDArray[np.bool_], parallax_px_m: float
-) -> NDArray[np.bool_]:
+def _several_depths(inverse_m: Depth, parallax_px_m: float) -> NDArray[np.bool_]:
+    """Where (H, W) something else is near enough, and so much nearer or farther, that one may hide the other."""
+    parallax = (inverse_m * parallax_px_m).astype(np.float32)
+    reach = int(np.ptp(parallax)) + 2
+    window = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
+    several: NDArray[np.bool_] = cv2.dilate(parallax, window) - cv2.erode(parallax, window) > OCCLUDED_PX
+    return several
+
+
+def _occluded(cells: NDArray[np.float64], z: NDArray[np.float64], parallax_px_m: float) -> NDArray[np.bool_]:
     """Which points (N,) lie behind a nearer one: a z-buffer in which each point fills the 2x2 cells around it.
 
     `cells` (N, 2) are pixels of the thermal image, finer: two cells from one pixel of the grid to the next. Depths
     differ where their parallaxes, `parallax_px_m` / z, do by more than a pixel.
     """
-    at = np.where(covered[:, None], cells, 0.0)
-    width, height = (int(n) + 3 for n in at.max(axis=0, initial=0.0))
-    nearest = np.full(height * width, np.inf, np.float32)
-    corner = np.floor(at - 0.5).astype(np.int64) + 1
-    first = (corner[:, 1] * width + corner[:, 0])[covered]
-    order = np.argsort(-z[covered], kind="stable")  # far ones first: the nearest is written last
+    if not len(z):
+        return np.zeros(0, np.bool_)
+    width, height = (int(n) + 3 for n in cells.max(axis=0))
+    nearest = np.full(height * width, np.inf)
+    corner = np.floor(cells - 0.5).astype(np.int64) + 1
+    first = corner[:, 1] * width + corner[:, 0]
+    order = np.argsort(-z, kind="stable")  # far ones first: the nearest is written last
     for step in (0, 1, width, width + 1):
         cell = first[order] + step
-        nearest[cell] = np.minimum(nearest[cell], z[covered][order])
-    columns, rows = (np.floor(at) + 1).astype(np.int64).T
-    with np.errstate(divide="ignore"):
-        return covered & (parallax_px_m * (1.0 / nearest[rows * width + columns] - 1.0 / z) > OCCLUDED_PX)
+        nearest[cell] = np.minimum(nearest[cell], z[order])
+    columns, rows = (np.floor(cells) + 1).astype(np.int64).T
+    return np.asarray(parallax_px_m * (1.0 / nearest[rows * width + columns] - 1.0 / z) > OCCLUDED_PX)
 
 
 def _raw_maps(raw: Camera, grid: Camera) -> tuple[Map, Map]:
