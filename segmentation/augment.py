@@ -83,35 +83,33 @@ def augment(
 
 def vary_colour(rgb: NDArray[np.uint8], rng: Generator) -> NDArray[np.uint8]:
     """Brightness, contrast, saturation and white balance drawn at random; (H, W, 3) uint8 in and out."""
-    image = rgb.astype(np.float32)
-    grey = image.mean(axis=2, keepdims=True)
-    image = grey + (image - grey) * rng.uniform(0.4, 1.5)
-    image *= rng.uniform(0.85, 1.15, 3).astype(np.float32)
-    image = (image - 128) * rng.uniform(0.6, 1.4) + 128 + rng.uniform(-40, 40)
-    return np.clip(image, 0, 255).astype(np.uint8)
+    saturation = rng.uniform(0.4, 1.5)
+    colours = saturation * np.eye(3) + (1 - saturation) / 3
+    contrast, brightness = rng.uniform(0.6, 1.4), rng.uniform(-40, 40)
+    linear = contrast * np.diag(rng.uniform(0.85, 1.15, 3)) @ colours
+    shift = np.full(3, 128 * (1 - contrast) + brightness)
+    return cv2.transform(rgb, np.column_stack([linear, shift])).astype(np.uint8, copy=False)
 
 
 def night_like(rgb: NDArray[np.uint8], rng: Generator) -> NDArray[np.uint8]:
     """A day image as a camera at night might have it: dark, flat shadows, noise, a yellow cast, a few bright lamps."""
-    height, width = rgb.shape[:2]
-    image = (rgb.astype(np.float32) / 255) ** rng.uniform(1.0, 2.5) * math.exp(
-        rng.uniform(math.log(0.03), math.log(0.6))
-    )
-    image *= np.array([1.0, rng.uniform(0.7, 1.0), rng.uniform(0.45, 1.0)], np.float32)
-    image += _lamps(height, width, rng)
-    image += rng.normal(0, rng.uniform(0.005, 0.06), image.shape).astype(np.float32)
-    return (np.clip(image, 0, 1) * 255).astype(np.uint8)
+    gain = 255 * math.exp(rng.uniform(math.log(0.03), math.log(0.6)))
+    curve = gain * np.linspace(0, 1, 256) ** rng.uniform(1.0, 2.5)
+    tint = np.array([1.0, rng.uniform(0.7, 1.0), rng.uniform(0.45, 1.0)])
+    image = cv2.LUT(rgb, (curve[:, None] * tint)[None].astype(np.float32))
+    noise = rng.standard_normal(image.shape, dtype=np.float32) * np.float32(255 * rng.uniform(0.005, 0.06))
+    return np.clip(image + noise + _lamps(rgb.shape[0], rgb.shape[1], rng), 0, 255).astype(np.uint8)
 
 
 def _lamps(height: int, width: int, rng: Generator) -> NDArray[np.float32]:
-    """Round glows of lamps at random places: (H, W, 3)."""
-    rows, columns = np.ogrid[:height, :width]
+    """Round glows of lamps at random places: (H, W, 3), 0 to 255 and beyond."""
     glow = np.zeros((height, width, 3), np.float32)
     for _ in range(rng.integers(0, 5)):
         radius = math.exp(rng.uniform(math.log(0.01), math.log(0.12))) * width
-        distance = (rows - rng.uniform(0, height)) ** 2 + (columns - rng.uniform(0, width)) ** 2
-        tint = np.array([1, rng.uniform(0.7, 1), rng.uniform(0.4, 1)], np.float32) * rng.uniform(0.3, 1.2)
-        glow += (np.exp(-distance / (2 * radius**2))[..., None] * tint).astype(np.float32)
+        rows = np.exp(-((np.arange(height) - rng.uniform(0, height)) ** 2) / (2 * radius**2))
+        columns = np.exp(-((np.arange(width) - rng.uniform(0, width)) ** 2) / (2 * radius**2))
+        tint = np.array([1, rng.uniform(0.7, 1), rng.uniform(0.4, 1)]) * rng.uniform(80, 300)
+        glow += np.multiply.outer(np.outer(rows, columns), tint).astype(np.float32)
     return glow
 
 
@@ -125,8 +123,8 @@ def vary_thermal(
     curved = 2 * ((thermal + 1) / 2) ** np.float32(exponent) - 1
     mean, spread = float(curved[valid].mean()), float(curved[valid].std())
     gain = math.exp(rng.uniform(-config.thermal_gain, config.thermal_gain))
-    level = mean + rng.uniform(-config.thermal_offset, config.thermal_offset)
-    noise = rng.normal(0, config.thermal_noise * spread + 1e-9, thermal.shape).astype(np.float32)
+    level = mean + rng.uniform(-config.thermal_offset, config.thermal_offset) * spread
+    noise = rng.standard_normal(thermal.shape, dtype=np.float32) * np.float32(config.thermal_noise * spread)
     varied = np.clip((curved - mean) * np.float32(gain) + np.float32(level) + noise, -1, 1)
     return np.where(valid, varied, np.float32(0))
 

@@ -30,7 +30,7 @@ class AugmentConfig:
     drop_rgb: float = 0.1
     rectangle: float = 0.3  # a rectangle without RGB or without thermal
     thermal_gain: float = 0.4  # half range of the natural logarithm of the contrast
-    thermal_offset: float = 0.2  # half range, in units of the normalised image
+    thermal_offset: float = 0.5  # half range, in units of the frame's standard deviation
     thermal_gamma: float = 0.3  # half range of the natural logarithm of the exponent
     thermal_noise: float = 0.02  # of the frame's standard deviation
 
@@ -43,8 +43,10 @@ class TrainConfig:
     modalities: tuple[str, ...] = ("rgb", "thermal")
     backbone: str = "resnet18"
     fusion: str = "late"
-    width: float = 0.5
+    width: float = 0.25
+    head_width: float = 0.5
     head_steps: int = 1
+    dropout: float = 0.1
     standardise: bool = True  # thermal relative to its frame's mean and spread
     scale: float = 0.5  # network pixels per dataset pixel
     crop: tuple[int, int] = (160, 256)  # network pixels: height, width
@@ -54,7 +56,7 @@ class TrainConfig:
     confusion_steps: int = 200
     batch: int = 4
     optimizer: str = "adamw"
-    learning_rate: float = 2e-3
+    learning_rate: float = 1e-3
     weight_decay: float = 1e-2
     warmup_steps: int = 30
     clip_norm: float = 5.0
@@ -65,7 +67,8 @@ class TrainConfig:
     critic_learning_rate: float = 1e-4
     critic_loss: str = "mse"
     two_way: bool = False
-    confidence: bool = True
+    confidence: bool = True  # night labels and confusion weighted by the night teacher's confidence
+    warm_start: bool = True  # the student begins with its teachers' weights
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     validations: int = 5  # per stage
     validation_frames: int = 200  # at most, of each domain
@@ -96,7 +99,17 @@ class TrainConfig:
     def network(self, stage: str) -> NetworkConfig:
         """The network of one stage: the teachers see one modality, the student those of `modalities`."""
         modalities = _MODALITIES.get(stage, self.modalities)
-        return NetworkConfig(self.backbone, self.fusion, modalities, self.width, self.head_steps, self.standardise)
+        return NetworkConfig(
+            backbone=self.backbone,
+            fusion=self.fusion,
+            modalities=modalities,
+            width=self.width,
+            head_width=self.head_width,
+            steps=self.head_steps,
+            dropout=self.dropout,
+            standardise=self.standardise,
+            project=self.warm_start,
+        )
 
     def augmentation(self, stage: str) -> AugmentConfig:
         """How a stage's frames are varied: the RGB teacher is for day images, so it sees RGB, and by day."""
@@ -113,7 +126,6 @@ class TrainConfig:
 def laptop(**changes: Any) -> TrainConfig:
     """A configuration for a few dozen pairs and a few minutes on two cores, as the demo and the tests need it."""
     small: dict[str, Any] = {
-        "width": 0.25,
         "crop": (160, 256),
         "rgb_teacher_steps": 160,
         "thermal_teacher_steps": 160,

@@ -26,9 +26,13 @@ def normalise_thermal(
 ) -> NDArray[np.float32]:
     """Counts clipped to `thermal_range` and scaled to [-1, 1]; 0 where `valid` is 0. The one place that does it."""
     low, high = thermal_range
-    scaled = (counts.astype(np.float32) - low) * np.float32(2 / max(high - low, 1e-6)) - 1
-    clipped = np.nan_to_num(np.clip(scaled, -1, 1), nan=0.0)
-    return np.where(valid.astype(bool), clipped, 0).astype(np.float32)
+    scaled = counts.astype(np.float32)
+    scaled -= np.float32((low + high) / 2)
+    scaled *= np.float32(2 / max(high - low, 1e-6))
+    np.clip(scaled, -1, 1, out=scaled)
+    known = valid.astype(bool) if counts.dtype.kind in "ui" else valid.astype(bool) & ~np.isnan(scaled)
+    scaled[~known] = 0
+    return scaled
 
 
 def normalise_rgb(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -21,18 +21,23 @@ _BINS = (1, 2, 3, 6)
 class NetworkConfig:
     """All that is needed to build a network.
 
-    `width` multiplies every channel count; `fusion` says where RGB and thermal meet: "early" at the input, "late" after
-    layer2 of two trunks (of no meaning with one modality). `steps` is how many of the three doublings to the input's
-    size are learnt; the logits take the others bilinearly, which is most of the time on a CPU. With `standardise` the
-    network looks at thermal relative to the frame's mean and spread, which change with the hour.
+    `width` multiplies every channel count, `head_width` those of the head once more; `fusion` says where RGB and
+    thermal meet: "early" at the input, "late" after layer2 of two trunks (of no meaning with one modality). `steps` is
+    how many of the three doublings to the input's size are learnt; the logits take the others bilinearly, which is most
+    of the time on a CPU. `dropout` is the rate before the first doubling, half of it before the others. With
+    `standardise` the network looks at thermal relative to the frame's mean and spread, which change with the hour.
+    `project` puts a 1x1 convolution on the shortcut where two trunks meet, as one trunk has it there.
     """
 
     backbone: str = "resnet18"
     fusion: str = "late"
     modalities: tuple[str, ...] = ("rgb", "thermal")
     width: float = 1.0
+    head_width: float = 1.0
     steps: int = 3
+    dropout: float = 0.3
     standardise: bool = False
+    project: bool = False
 
     def __post_init__(self) -> None:
         known = [name for name in CHANNELS if name in self.modalities]
@@ -42,10 +47,12 @@ class NetworkConfig:
             raise TrainingError(f"fusion {self.fusion!r}: unknown; choose early or late")
         if not known or sorted(known) != sorted(self.modalities):
             raise TrainingError(f"modalities {','.join(self.modalities)!r}: choose rgb, thermal or rgb,thermal")
-        if not 0.05 <= self.width <= 4:
-            raise TrainingError(f"width {self.width}: must be between 0.05 and 4")
+        if not (0.05 <= self.width <= 4 and 0.05 <= self.head_width <= 4):
+            raise TrainingError(f"width {self.width} and {self.head_width} of the head: must be between 0.05 and 4")
         if self.steps not in (1, 2, 3):
             raise TrainingError(f"steps {self.steps}: the head doubles 1, 2 or 3 times")
+        if not 0 <= self.dropout < 1:
+            raise TrainingError(f"dropout {self.dropout}: must be from 0 to below 1")
 
     @property
     def trunks(self) -> tuple[tuple[str, ...], ...]:
@@ -79,9 +86,11 @@ class PSPNet(nn.Module):
         self.stems = nn.ModuleList(Stem(sum(CHANNELS[name] for name in names), planes[0]) for names in trunks)
         self.layer1 = nn.ModuleList(residual_stage(block, planes[0], planes[0], counts[0]) for _ in trunks)
         self.layer2 = nn.ModuleList(residual_stage(block, outputs[0], planes[1], counts[1], stride=2) for _ in trunks)
-        self.layer3 = residual_stage(block, outputs[1] * len(trunks), planes[2], counts[2], dilation=2)
+        self.layer3 = residual_stage(
+            block, outputs[1] * len(trunks), planes[2], counts[2], dilation=2, project=config.project
+        )
         self.layer4 = residual_stage(block, outputs[2], planes[3], counts[3], dilation=4)
-        self.head = Head(outputs[3], config.width, config.steps)
+        self.head = Head(outputs[3], config.width * config.head_width, config.steps, config.dropout)
         initialise(self)
 
     def forward(self, rgb: Tensor, thermal: Tensor) -> Maps:
@@ -110,14 +119,14 @@ def standardised(thermal: Tensor) -> Tensor:
 class Head(nn.Module):
     """Pyramid pooling over bins 1, 2, 3, 6, then three times twice the size: (B, C, h, w) to (B, 13, 8h, 8w)."""
 
-    def __init__(self, channels: int, width: float, steps: int) -> None:
+    def __init__(self, channels: int, width: float, steps: int, dropout: float) -> None:
         super().__init__()
         wide, middle, narrow = (scaled(count, width) for count in (1024, 256, 64))
         self.bins = nn.ModuleList(nn.Conv2d(channels, channels, 1, bias=False) for _ in _BINS)
         self.bottleneck = nn.Conv2d(channels * (len(_BINS) + 1), wide, 1)
         sizes = (wide, middle, narrow, narrow)[: steps + 1]
         self.steps = nn.ModuleList(_up(coarse, fine) for coarse, fine in pairwise(sizes))
-        self.dropouts = nn.ModuleList(nn.Dropout2d(rate) for rate in (0.3, 0.15, 0.15)[:steps])
+        self.dropouts = nn.ModuleList(nn.Dropout2d(dropout if step == 0 else dropout / 2) for step in range(steps))
         self.classify = nn.Conv2d(sizes[-1], CLASS_COUNT, 1)
         self.remaining = STRIDE // 2**steps
 

@@ -26,15 +26,16 @@ class Stem(nn.Module):
 
 
 def residual_stage(
-    block: Block, in_channels: int, planes: int, count: int, stride: int = 1, dilation: int = 1
+    block: Block, in_channels: int, planes: int, count: int, stride: int = 1, dilation: int = 1, project: bool = False
 ) -> nn.Sequential:
     """`count` residual blocks of `planes` (times the block's expansion) channels; the first one has the stride.
 
+    The first one's shortcut has a 1x1 convolution where the size changes, and everywhere with `project`.
     torchvision's BasicBlock refuses a dilation, so the 3x3 convolutions get theirs after construction, in both kinds.
     """
     out_channels = planes * block.expansion
     shortcut = None
-    if stride != 1 or in_channels != out_channels:
+    if project or stride != 1 or in_channels != out_channels:
         shortcut = nn.Sequential(
             nn.Conv2d(in_channels, out_channels, 1, stride=stride, bias=False), nn.BatchNorm2d(out_channels)
         )

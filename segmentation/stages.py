@@ -2,13 +2,15 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from heatnet.dataset_tools.shards import Dataset, SampleRef
+from heatnet.errors import TrainingError
 from heatnet.progress import track
-from heatnet.segmentation.checkpoint import load_checkpoint
+from heatnet.segmentation.checkpoint import describe, load_checkpoint
 from heatnet.segmentation.classes import CLASS_COUNT
 from heatnet.segmentation.config import TrainConfig
 from heatnet.segmentation.critic import make_critics
@@ -20,9 +22,10 @@ from heatnet.segmentation.loop import Stage, Terms
 from heatnet.segmentation.losses import class_weights_from
 from heatnet.segmentation.optimizer import make_optimizer
 from heatnet.segmentation.pseudo_labels import LabelStore
-from heatnet.segmentation.pspnet import Maps, PSPNet
+from heatnet.segmentation.pspnet import CHANNELS, Maps, PSPNet
 from heatnet.segmentation.student import Student, student_step
 from heatnet.segmentation.teacher import Teacher, teacher_step
+from heatnet.segmentation.warm_start import warm_start
 
 _log = logging.getLogger(__name__)
 
@@ -52,6 +55,8 @@ def heatnet(data: Dataset, run: Path, config: TrainConfig) -> Stage:
     """The student: first day labels and the night teacher's labels, then with the confusion of the critics."""
     day, night = day_source(data, run), night_source(data, run)
     network = PSPNet(config.network("heatnet")).to(device=_device()).to(memory_format=torch.channels_last)
+    if config.warm_start:
+        warm_start(network, _teachers(run, network))
     optimizer = make_optimizer(network.parameters(), config, config.learning_rate)
     critics = make_critics(_example_maps(network, config), config.critics, config.width).to(_device())
     critic_optimizer = None
@@ -68,6 +73,20 @@ def heatnet(data: Dataset, run: Path, config: TrainConfig) -> Stage:
     return Stage(
         "heatnet", network, optimizer, Pairs(day, night, config, "heatnet"), config.steps("heatnet"), step, others
     )
+
+
+def _teachers(run: Path, student: PSPNet) -> dict[str, PSPNet]:
+    """The run's teachers by modality, those that are built as the student is."""
+    points = {name: run / f"{name}_teacher" / "best.pt" for name in CHANNELS}
+    found = {name: load_checkpoint(path) for name, path in points.items() if path.is_file()}
+    like = {name: replace(student.config, modalities=(name,)) for name in found}
+    unlike = [name for name, point in found.items() if point.network != like[name]]
+    if unlike:
+        raise TrainingError(
+            f"{points[unlike[0]]}: {describe(found[unlike[0]].network)}; a warm start of {describe(student.config)} "
+            "needs teachers built alike (or warm_start false)"
+        )
+    return {name: point.build().to(device=_device()) for name, point in found.items()}
 
 
 def day_source(data: Dataset, run: Path) -> Source:

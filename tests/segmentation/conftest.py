@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from segmentation_toys import tiny, toy_shard
 
 from heatnet.dataset_tools.shards import Manifest, write_manifest
@@ -38,3 +39,9 @@ def toy_run(toy_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     folder = tmp_path_factory.mktemp("runs") / "run"
     train(toy_dataset, folder, tiny())
     return folder
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> None:
+    """The toys are too small to share among threads, which wait for each other where the machine is busy."""
+    torch.set_num_threads(1)

@@ -1,0 +1,53 @@
+"""A student that starts from its teachers begins as the thermal one and can learn to use RGB."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from heatnet.segmentation.pspnet import NetworkConfig, PSPNet
+from heatnet.segmentation.warm_start import warm_start
+
+CONFIG = NetworkConfig(width=0.1, steps=1, standardise=True, project=True)
+
+
+def teacher(modality: str, seed: int) -> PSPNet:
+    torch.manual_seed(seed)
+    network = PSPNet(replace(CONFIG, modalities=(modality,))).eval()
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.running_var, 0.5, 2)
+    return network
+
+
+@pytest.mark.parametrize("fusion", ["early", "late"])
+def test_the_student_begins_as_the_thermal_teacher_and_gradients_reach_rgb(fusion: str) -> None:
+    student = PSPNet(replace(CONFIG, fusion=fusion)).eval()
+    thermal = teacher("thermal", 0)
+    warm_start(student, {"thermal": thermal, "rgb": teacher("rgb", 1)} if fusion == "late" else {"thermal": thermal})
+    images = torch.rand(1, 3, 32, 64), torch.rand(1, 1, 32, 64)
+    logits = student(*images).logits
+    assert torch.allclose(logits, thermal(*images).logits, atol=1e-5)
+    logits.square().mean().backward()
+    weight = student.stems[0].conv.weight if fusion == "early" else student.layer3[0].conv1.weight
+    assert weight.grad is not None
+    assert float(weight.grad[:, : 3 if fusion == "early" else weight.shape[1] // 2].abs().sum()) > 0
+
+
+def test_each_trunk_comes_from_its_own_teacher() -> None:
+    student = PSPNet(CONFIG)
+    rgb, thermal = teacher("rgb", 0), teacher("thermal", 1)
+    warm_start(student, {"thermal": thermal, "rgb": rgb})
+    assert torch.equal(student.stems[0].conv.weight, rgb.stems[0].conv.weight)
+    assert torch.equal(student.layer2[0][1].conv2.weight, rgb.layer2[0][1].conv2.weight)
+    assert torch.equal(student.layer2[1][1].conv2.weight, thermal.layer2[0][1].conv2.weight)
+
+
+def test_a_student_of_rgb_alone_starts_from_the_rgb_teacher_or_afresh() -> None:
+    student = PSPNet(replace(CONFIG, modalities=("rgb",)))
+    before = student.head.bottleneck.weight.clone()
+    warm_start(student, {"thermal": teacher("thermal", 1)})
+    assert torch.equal(student.head.bottleneck.weight, before)
+    rgb = teacher("rgb", 0)
+    warm_start(student, {"rgb": rgb, "thermal": teacher("thermal", 1)})
+    assert torch.equal(student.head.bottleneck.weight, rgb.head.bottleneck.weight)
