@@ -4,7 +4,7 @@ import numpy as np
 import open3d as o3d
 from numpy.typing import NDArray
 
-from heatnet.dataset_tools.simulate.materials import MaterialColumns
+from heatnet.dataset_tools.simulate.materials import VEGETATION, MaterialColumns
 from heatnet.dataset_tools.simulate.mesh import Mesh
 from heatnet.dataset_tools.simulate.raycast import Body, scene_of, tensor
 from heatnet.dataset_tools.simulate.weather import Weather
@@ -12,13 +12,13 @@ from heatnet.dataset_tools.simulate.weather import Weather
 Floats = NDArray[np.float32]
 DIRECTIONS = 20
 LIFT_M = 0.03
-CELL_M = 0.25  # vertices of like orientation within such a cell share one answer
+CELL_M, LEAF_CELL_M = 0.25, 0.8  # vertices of like orientation within such a cell share one answer
 
 
 def static_body(mesh: Mesh, columns: MaterialColumns, weather: Weather) -> Body:
     """The street, with the sky's share and the heat of each vertex by ray casting."""
     scene = scene_of(mesh)
-    chosen, share = _representatives(mesh)
+    chosen, share = _representatives(mesh, columns.label[mesh.vertex_material()] == VEGETATION)
     normals = mesh.normals[chosen]
     start = mesh.vertices[chosen] + LIFT_M * normals
     sky = _sky_share(scene, start, normals)[share]
@@ -42,12 +42,13 @@ def heat_of(columns: MaterialColumns, material: NDArray, sky: Floats, load: Floa
     return heat.astype(np.float32)
 
 
-def _representatives(mesh: Mesh) -> tuple[NDArray, NDArray]:
+def _representatives(mesh: Mesh, leafy: NDArray[np.bool_]) -> tuple[NDArray, NDArray]:
     """Vertices to ask (M,), and for each vertex (V,) which of them answers for it."""
-    cell = np.round(mesh.vertices / CELL_M).astype(np.int64)
+    size = np.where(leafy, np.float32(LEAF_CELL_M), np.float32(CELL_M))
+    cell = np.round(mesh.vertices / size[:, None]).astype(np.int64)
     cell -= cell.min(0)
-    facing = np.round(mesh.normals * 1.2).astype(np.int64) + 2
-    key = np.zeros(len(cell), np.int64)
+    facing = np.round(mesh.normals * np.where(leafy, np.float32(0.8), np.float32(1.2))[:, None]).astype(np.int64) + 2
+    key = leafy.astype(np.int64)
     for column in (*cell.T, *facing.T):
         key = key * (int(column.max()) + 1) + column
     _, chosen, share = np.unique(key, return_index=True, return_inverse=True)

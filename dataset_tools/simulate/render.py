@@ -5,14 +5,17 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.interpolate import RectBivariateSpline
 
 from heatnet.calib.camera import Camera
 from heatnet.calib.rigid import Rigid
 from heatnet.dataset_tools.simulate.raycast import NOTHING, Hits, Points
 from heatnet.dataset_tools.simulate.scene import Moment
+from heatnet.errors import RigError
 
 Floats = NDArray[np.float32]
 CHUNK = 120_000
+GRID = 120
 
 
 class Shader(Protocol):
@@ -34,28 +37,31 @@ class RayField:
     """The rays of a camera: directions through the pixel centres, and how they change over a pixel."""
 
     size: tuple[int, int]  # width, height
-    centre: Floats  # (N, 3) unit
+    centre: Floats  # (N, 3), z = 1
     along_u: Floats  # (N, 3) a pixel
     along_v: Floats  # (N, 3)
     pixel_rad: float
 
     @staticmethod
     def of(camera: Camera) -> "RayField":
-        """Rays of every pixel, row by row."""
+        """Rays of every pixel, row by row: exact on a grid of GRID x GRID places, by cubic splines between."""
         width, height = camera.resolution
-        v, u = (a.ravel() for a in np.mgrid[0:height, 0:width].astype(float))
-        rays, found = camera.unproject(np.stack([u, v], 1))
-        rays[~found] = [0, 0, 1]
-        jacobian = camera.distort_jacobian(rays[:, :2])
-        a, b, c, d = jacobian[:, 0, 0], jacobian[:, 0, 1], jacobian[:, 1, 0], jacobian[:, 1, 1]
-        determinant = a * d - b * c
-        fx, fy = camera.intrinsics[:2]
-        zero = np.zeros_like(a)
-        along_u = np.stack([d, -c, zero], 1) / (determinant * fx)[:, None]
-        along_v = np.stack([-b, a, zero], 1) / (determinant * fy)[:, None]
-        return RayField(
-            (width, height), rays.astype(np.float32), along_u.astype(np.float32), along_v.astype(np.float32), 1 / fx
+        u, v = (np.linspace(-1, side, GRID) for side in (width, height))
+        places = np.stack([a.ravel() for a in np.meshgrid(u, v)], 1)
+        exact, found = camera.unproject(places)
+        if not found.all():
+            raise RigError(
+                f"a simulated camera of {width}x{height} pixels folds its image over; less distortion is needed"
+            )
+        splines = [RectBivariateSpline(v, u, exact[:, i].reshape(len(v), len(u))) for i in (0, 1)]
+        centre, along_u, along_v = (
+            np.stack(
+                [*(s(np.arange(height), np.arange(width), dx, dy) for s in splines), np.full((height, width), z)], -1
+            )
+            for dx, dy, z in ((0, 0, 1.0), (0, 1, 0.0), (1, 0, 0.0))
         )
+        flat = [a.reshape(-1, 3).astype(np.float32) for a in (centre, along_u, along_v)]
+        return RayField((width, height), flat[0], flat[1], flat[2], 1 / float(camera.intrinsics[0]))
 
 
 @dataclass(frozen=True)

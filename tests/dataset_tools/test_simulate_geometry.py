@@ -69,6 +69,16 @@ def test_a_shape_lies_where_the_camera_projects_it(samples: int) -> None:
     assert np.abs(found - centre).max() < 0.02  # half a pixel of bias would show as 0.5
 
 
+def test_rays_are_those_of_the_camera() -> None:
+    rays, step = RayField.of(LENS), 1e-3
+    v, u = (a.ravel() for a in np.mgrid[0:128, 0:192].astype(float))
+    exact = LENS.unproject(np.stack([u, v], 1))[0]
+    assert np.abs(rays.centre - exact).max() < 2e-7
+    for slope, du, dv in ((rays.along_u, step, 0.0), (rays.along_v, 0.0, step)):
+        moved = LENS.unproject(np.stack([u + du, v + dv], 1))[0]
+        assert np.abs(slope - (moved - exact) / step).max() < 2e-6
+
+
 def test_samples_lie_evenly_about_the_pixel_centre() -> None:
     for count in range(1, 10):
         offsets = sample_offsets(count)
