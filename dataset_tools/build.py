@@ -14,6 +14,7 @@ from heatnet.dataset_tools.align import GridConfig
 from heatnet.dataset_tools.lags import read_lag_ns
 from heatnet.dataset_tools.manifest import DOMAINS, SPLITS
 from heatnet.dataset_tools.plan import PlanConfig, RecordingPlan, plan_recording
+from heatnet.dataset_tools.recording import open_recording, thermal_cameras
 from heatnet.dataset_tools.samples import DepthChoice, SampleMaker
 from heatnet.dataset_tools.shards import ShardInfo, ShardRecord, samples_per_shard
 from heatnet.dataset_tools.splits import SplitConfig, assign_splits, drive_ranges
@@ -69,7 +70,9 @@ def build_dataset(
     the disk refuses (finished shards stay).
     """
     _check(recordings, config)
-    how = MakerConfig(read_rig(calibration), config.grid, config.depth, config.plane_m, config.thermal_camera)
+    how = MakerConfig(
+        _rig(calibration, recordings[0]), config.grid, config.depth, config.plane_m, config.thermal_camera
+    )
     maker = how.make()
     lag_ns = read_lag_ns(calibration, maker.alignment.thermal)
     plans = _plans(recordings, how.rig, config, maker.stereo is not None, lag_ns)
@@ -84,6 +87,16 @@ def build_dataset(
             summary += [_row(source.name, record) for record in records]
             drops.update(source.drops(records))
     return BuildSummary(tuple(summary), dict(sorted(drops.items())))
+
+
+def _rig(calibration: Path, recording: Path) -> Rig:
+    """The rig file; where no topic in it says that it is thermal, cameras of 16-bit images count as thermal."""
+    rig = read_rig(calibration)
+    if rig.thermal:
+        return rig
+    with open_recording(recording) as opened:
+        names = thermal_cameras(opened, rig)
+    return read_rig(calibration, [rig[name].topic for name in names])
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,7 @@ class SampleMaker:
 
     def sample(self, plan: RecordingPlan, row: int, images: Images) -> Sample:
         """The sample of set `row` of a recording, from its raw images. Raises DatasetError for one of a wrong size."""
+        self._check_sizes(plan, row, images)
         align = self.alignment
         stamps = int(plan.stamps_ns["rgb"][row]), int(plan.stamps_ns["thermal"][row])
         exposed = stamps[0], stamps[1] + plan.thermal_lag_ns
@@ -94,6 +95,15 @@ class SampleMaker:
         if plan.labelled[row] and plan.labels is not None:
             label = align.label(plan.labels.read(stamps[0], align.left.camera.resolution))
         return Sample(rgb, thermal, valid, label, *stamps, float(np.float32(plan.elevations_deg[row])))
+
+    def _check_sizes(self, plan: RecordingPlan, row: int, images: Images) -> None:
+        cameras = {"thermal": self.alignment.thermal, **dict(zip(("rgb", "right"), self.rig.rgb, strict=False))}
+        for role, image in images.items():
+            height, width = image.shape[:2]
+            if (width, height) != cameras[role].camera.resolution:
+                needed = "x".join(map(str, cameras[role].camera.resolution))
+                where = f"{plan.path}: {plan.topics[role]} at {plan.stamps_ns[role][row]} ns"
+                raise DatasetError(f"{where} is {width}x{height}; the rig file says {needed}")
 
     def _depth(self, raw: NDArray[np.uint8], rgb: NDArray[np.uint8], images: Images) -> NDArray[np.float64]:
         if self.stereo is not None:

@@ -1,6 +1,7 @@
 """Datasets from recordings: right, repeatable, and whole whatever happens on the way."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -252,6 +253,24 @@ def test_a_lag_that_the_calibration_found_is_undone(tmp_path: Path) -> None:
         sample = dataset.read(dataset.refs()[0])
         errors[name] = np.median(np.abs(sample.thermal - counts(seen))[(sample.valid > 0) & seen.board])
     assert errors["right"] < 8 < 25 < errors["none"]
+
+
+def test_a_camera_of_16_bits_is_thermal_whatever_its_topic_says(tmp_path: Path) -> None:
+    rig = make_rig()
+    rig = rig.with_camera(replace(rig.thermal[0], topic="/camera_2"))
+    drive = make_recording(tmp_path / "in", frames=2, rig=rig)
+    build_dataset([drive], write_calibration(tmp_path / "rig.yaml", rig), tmp_path / "out", CONFIG)
+    dataset = Dataset.open(tmp_path / "out")
+    assert len(dataset.refs()) == 2 and np.median(dataset.read(dataset.refs()[0]).thermal) > 20_000
+
+
+def test_images_of_another_size_than_the_rig_file_says_are_named(day: Path, tmp_path: Path) -> None:
+    rig = make_rig()
+    small = replace(rig.thermal[0], camera=replace(rig.thermal[0].camera, resolution=(232, 96)))
+    rig_file = write_calibration(tmp_path / "rig.yaml", rig.with_camera(small))
+    with pytest.raises(DatasetError, match=r"drive\.bag: /ir_left at \d+ ns is 240x96; the rig file says 232x96"):
+        build_dataset([day], rig_file, tmp_path / "out", CONFIG)
+    assert not (tmp_path / "out").exists()
 
 
 def test_missing_inputs_are_named(day: Path, rig_file: Path, tmp_path: Path) -> None:
