@@ -157,7 +157,7 @@ def _add_recording(
     records = {name: record for name, record in known.items() if record is not None}
     pending = [shard for shard in shards if shard.name not in records]
     tasks = divide(plan, pending, writer.root, workers)
-    for record in track(run_tasks(tasks, how, maker, workers), source.name, len(pending)):
+    for record in run_tasks(tasks, how, maker, workers):
         writer.add(record)
         records[record.name] = record
     if not records:

@@ -13,6 +13,7 @@ from heatnet.dataset_tools.align import GridConfig
 from heatnet.dataset_tools.plan import RecordingPlan
 from heatnet.dataset_tools.samples import DepthChoice, SampleMaker, read_sets
 from heatnet.dataset_tools.shards import Sample, ShardInfo, ShardRecord, write_shard
+from heatnet.progress import track
 
 
 @dataclass(frozen=True)
@@ -64,13 +65,14 @@ def divide(plan: RecordingPlan, shards: Sequence[ShardPlan], root: Path, workers
     return [Task(plan, tuple(shards[a:b]), root) for a, b in pairwise(cuts)]
 
 
-def build_recording(task: Task, maker: SampleMaker) -> Iterator[ShardRecord]:
+def build_recording(task: Task, maker: SampleMaker, progress: bool = False) -> Iterator[ShardRecord]:
     """Make the shards of a task in a single pass over its recording and yield the record of each when written.
 
     Sets of which an image cannot be read are left out; a shard without a sample is not written.
     """
     opened = {row: shard for shard in (_Open(s, missing=len(s.rows)) for s in task.shards) for row in shard.plan.rows}
-    for row, images in read_sets(task.plan, sorted(opened)):
+    sets = read_sets(task.plan, sorted(opened))
+    for row, images in track(sets, task.plan.path.name, len(opened)) if progress else sets:
         shard = opened[row]
         shard.missing -= 1
         if images is not None:
@@ -91,13 +93,13 @@ def run_tasks(tasks: Sequence[Task], config: MakerConfig, maker: SampleMaker, wo
         lost = []
         with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
             futures = {pool.submit(_work, task, config): task for task in tasks}
-            for future in as_completed(futures):
+            for future in track(as_completed(futures), "build", len(futures)):
                 try:
                     yield from future.result()
                 except BrokenProcessPool:
                     lost.append(futures[future])
     for task in lost:
-        yield from build_recording(task, maker)
+        yield from build_recording(task, maker, progress=True)
 
 
 def _work(task: Task, config: MakerConfig) -> list[ShardRecord]:
