@@ -92,7 +92,7 @@ class Prior:
     """How well each part of the guess is known: one standard deviation of each, around the guess."""
 
     rotation_rad: float = np.deg2rad(6.0)
-    translation_m: float = 0.02  # a tape measure to the middle of the lens
+    translation_m: float = 0.025  # a tape measure to the middle of the lens
     focal_share: float = 0.15
     aspect: float = 0.004  # fx over fy
     centre_px: float = 12.0

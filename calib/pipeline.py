@@ -14,6 +14,7 @@ from heatnet.calib.result import CalibrationResult, CameraResult, FrameUse, Stat
 from heatnet.calib.rig import Rig, RigCamera
 from heatnet.calib.scene import Scene, observer, prepare
 from heatnet.calib.score import BLUR_PX, Score, agreement, score
+from heatnet.calib.solve import thinned
 from heatnet.calib.uncertainty import AlignmentGrid, estimate_uncertainty, held_out, split_halves, stated_error
 from heatnet.calib.views import Views
 from heatnet.errors import CalibrationError
@@ -23,6 +24,7 @@ __all__ = ["CalibrationConfig", "CalibrationResult", "calibrate", "write_calibra
 
 log = logging.getLogger(__name__)
 LEAST_MATCHES = 500
+SCORED = 10_000  # landmarks that the second score asks
 DEPTHS = ("auto", "stereo")
 
 
@@ -86,7 +88,7 @@ def _find_basin(scenes: Sequence[Scene], camera: RigCamera, guess: Estimate, con
             refined = refine(observe, candidate, guess, config.prior, APPROACH)
         except np.linalg.LinAlgError:
             continue
-        agreed, _ = agreement(observe(BLUR_PX, 1), refined)
+        agreed, _ = agreement(thinned(observe(BLUR_PX, 1), SCORED), refined)
         log.debug("%s: candidate agrees by %.3f", camera.name, agreed)
         if agreed > best_agreement:
             best, best_agreement = refined, agreed
@@ -109,7 +111,7 @@ def _result(
         )
     uncertainty = estimate_uncertainty(fit)
     grid = AlignmentGrid.of(rig.rgb_left, fit.estimate)
-    second = score(observe(BLUR_PX, 1), fit.estimate)
+    second = score(thinned(observe(BLUR_PX, 1), SCORED), fit.estimate)
     halves = split_halves(fit, grid, config.seed)
     used, counts = np.unique(fit.matches.views, return_counts=True)
     stated = stated_error(grid, uncertainty, len(used), config.seed)

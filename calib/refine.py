@@ -7,7 +7,7 @@ import numpy as np
 
 from heatnet.calib.matching import Search
 from heatnet.calib.parameters import Estimate, Prior
-from heatnet.calib.solve import Matches, Normal, Observation, match, normal_equations, solve_free, solve_joint
+from heatnet.calib.solve import Matches, Normal, Observation, match, normal_equations, solve_free, solve_joint, thinned
 
 Observe = Callable[[float, int], tuple[Observation, ...]]
 EVERY_FRAME = 99
@@ -22,21 +22,21 @@ class Stage:
     released: tuple[str, ...]  # what the names of the parameters start with
     steps: int
     frames: int  # thermal frames a key frame
-    every: int = 1  # of how many landmarks one is looked for
+    most: int  # landmarks looked for, of all frames together: more cost time and tell nothing new
 
 
 APPROACH = (
-    Stage(14, 2.0, ("rotation", "f", "k1"), 4, 1, 3),
-    Stage(10, 1.5, ("rotation", "f", "k1", "k2"), 4, 1, 3),
-    Stage(6, 1.2, ("rotation", "f", "c", "k"), 3, 1, 2),
+    Stage(14, 2.0, ("rotation", "f", "k1"), 4, 1, 6_000),
+    Stage(10, 1.5, ("rotation", "f", "k1", "k2"), 4, 1, 6_000),
+    Stage(6, 1.2, ("rotation", "f", "c", "k"), 3, 1, 9_000),
 )
 SETTLE = (
-    Stage(6, 1.2, ("",), 3, 1),
-    Stage(3, 0.7, ("",), 3, EVERY_FRAME),
+    Stage(6, 1.2, ("",), 3, 1, 12_000),
+    Stage(3, 0.7, ("",), 3, EVERY_FRAME, 20_000),
 )
-FINAL = Stage(2, 0.3, ("",), 5, EVERY_FRAME)
+FINAL = Stage(2, 0.3, ("",), 5, EVERY_FRAME, 60_000)
 SCALE_SHARE = 1 / 3  # of the radius: where the robust weights turn
-MATCH_SIGMA_PX = 3.0  # worth of one match: 0.3 px each, and a hundred neighbours that err alike
+MATCH_SIGMA_PX = 2.0  # worth of one match: 0.3 px each, and half a hundred neighbours that err alike
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def refine(observe: Observe, start: Estimate, guess: Estimate, prior: Prior, sta
     """Run `start` through the stages; `guess` is what the prior is about."""
     estimate = start
     for stage in stages:
-        observations = [o.thinned(stage.every) for o in observe(stage.blur_px, stage.frames)]
+        observations = thinned(observe(stage.blur_px, stage.frames), stage.most)
         free = np.array([name.startswith(stage.released) for name in estimate.names])
         for _ in range(stage.steps):
             estimate = estimate.moved(solve_free(fit(observations, estimate, guess, prior, stage).normal, free))
@@ -72,7 +72,7 @@ def refine_jointly(
     """The last stage for all thermal cameras at once: they are triggered together and share their lag."""
     shared = float(np.mean([s.lag_s for s in starts]))
     estimates = [replace(s, lag_s=shared) for s in starts]
-    observations = [observe(stage.blur_px, stage.frames) for observe in observes]
+    observations = [thinned(observe(stage.blur_px, stage.frames), stage.most) for observe in observes]
     lag_information = 1 / prior.lag_s**2
     for _ in range(stage.steps):
         fits = _fits(observations, estimates, guesses, prior, stage)

@@ -26,13 +26,21 @@ class Observation:
     points: Array  # (N, 3) in cam0 at the thermal frame's stamp
     along: Array  # (N, 3) likewise
     velocities: Array  # (N, 3) m/s in cam0
+    worth: float = 1.0  # how many landmarks each of these stands for
 
     def thinned(self, every: int) -> "Observation":
         """The same with one of `every` landmarks."""
         if every == 1:
             return self
         keep = slice(None, None, every)
-        return replace(self, points=self.points[keep], along=self.along[keep], velocities=self.velocities[keep])
+        points, along, velocities = self.points[keep], self.along[keep], self.velocities[keep]
+        return replace(self, points=points, along=along, velocities=velocities, worth=self.worth * every)
+
+
+def thinned(observations: Sequence[Observation], most: int) -> list[Observation]:
+    """The observations with so few of their landmarks that hardly more than `most` remain."""
+    total = sum(len(o.points) for o in observations)
+    return [o.thinned(-(-total // most)) for o in observations]
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,7 @@ class Matches:
     normals: Array  # (M, 2)
     depths: Array  # (M,) metres
     views: NDArray[np.int64]  # (M,)
+    worth: Array  # (M,) how many landmarks each stands for
     tried: int  # how many landmarks fell into the images
 
     def __len__(self) -> int:
@@ -71,8 +80,8 @@ def _match_one(observation: Observation, estimate: Estimate, config: Search) -> 
     index = inside[hit]
     derivative = estimate.jacobian(placed[index], observation.velocities[index])
     across = np.einsum("ni,nip->np", normals[hit], derivative)
-    views = np.full(len(index), observation.view)
-    return Matches(offsets[hit], across, pixels[index], normals[hit], placed[index, 2], views, tried=len(inside))
+    views, worth = np.full(len(index), observation.view), np.full(len(index), observation.worth)
+    return Matches(offsets[hit], across, pixels[index], normals[hit], placed[index, 2], views, worth, tried=len(inside))
 
 
 @dataclass(frozen=True)
@@ -82,7 +91,7 @@ class Normal:
     information: Array  # (P, P) of data and prior together
     data: Array  # (P, P) of the data alone
     pull: Array  # (P,)
-    weights: Array  # (M,) in 0..1
+    weights: Array  # (M,) robust weight times worth
 
 
 def robust_weights(residuals: Array, scale_px: float) -> Array:
@@ -94,7 +103,7 @@ def normal_equations(
     matches: Matches, estimate: Estimate, guess: Estimate, prior: Prior, scale_px: float, sigma_px: float
 ) -> Normal:
     """Matches against priors; `sigma_px` is what one match is worth, neighbours that err alike considered."""
-    weights = robust_weights(matches.residuals, scale_px)
+    weights = matches.worth * robust_weights(matches.residuals, scale_px)
     weighted = matches.jacobian * (weights / sigma_px**2)[:, None]
     rows = prior.rows(guess)
     data = weighted.T @ matches.jacobian
