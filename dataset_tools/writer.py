@@ -30,14 +30,10 @@ def content_key(*parts: Any) -> str:
 
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file's content. Raises OSError."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
-
-
-def _digest(file: Any) -> str:
     digest = hashlib.sha256()
-    while block := file.read(1 << 20):
-        digest.update(block)
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
     return digest.hexdigest()
 
 
@@ -54,12 +50,6 @@ class DatasetWriter:
     manifest: Manifest
     new: bool  # whether the dataset is made by this process
     claimed: list[str] = field(default_factory=list)  # shards that the source in hand is bringing
-
-    def knows(self, key: str) -> bool:
-        """Whether a source with this key is complete, its shards in place."""
-        entries = [entry for entry in self.manifest.provenance if entry.get("key") == key]
-        names = {record.name: record for record in self.manifest.shards}
-        return any(all(n in names and self._intact(names[n]) for n in entry["shards"]) for entry in entries)
 
     def refuse_other_key(self, name: str, sha256: str, key: str) -> None:
         """Raise DatasetError where the same input is in the dataset already, built in another way."""

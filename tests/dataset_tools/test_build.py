@@ -111,6 +111,21 @@ def test_building_twice_changes_nothing_and_elsewhere_gives_the_same_bytes(
     assert contents(tmp_path / "b") == first
 
 
+def test_an_altered_shard_is_made_again(day: Path, rig_file: Path, tmp_path: Path) -> None:
+    build_dataset([day], rig_file, tmp_path / "out", CONFIG)
+    first = contents(tmp_path / "out")
+    (shard,) = (tmp_path / "out/shards").iterdir()
+    altered = bytearray(shard.read_bytes())
+    altered[5000] ^= 1
+    for content in (altered, altered[:-10], b""):
+        shard.write_bytes(content)
+        build_dataset([day], rig_file, tmp_path / "out", CONFIG)
+        assert contents(tmp_path / "out") == first
+    shard.unlink()
+    build_dataset([day], rig_file, tmp_path / "out", CONFIG)
+    assert contents(tmp_path / "out") == first
+
+
 def test_a_build_that_was_stopped_goes_on_to_the_same_bytes(
     day: Path, rig_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -200,6 +215,11 @@ def test_wrong_labels_take_back_what_their_recording_brought(day: Path, rig_file
     maps[last] = np.full_like(maps[last], 200)
     np.savez(tmp_path / "in/labels.npz", **maps)
     with pytest.raises(DatasetError, match=rf"labels\.npz at {last}: label id 200"):
+        build_dataset([bad], rig_file, tmp_path / "out", CONFIG)
+    assert contents(tmp_path / "out") == before
+    maps[last] = np.zeros((80, 239), np.uint8)
+    np.savez(tmp_path / "in/labels.npz", **maps)
+    with pytest.raises(DatasetError, match=rf"labels\.npz: label of {last} .*\(80, 240\) is needed"):
         build_dataset([bad], rig_file, tmp_path / "out", CONFIG)
     assert contents(tmp_path / "out") == before
     (tmp_path / "in/labels.npz").write_bytes(b"PK nonsense")
