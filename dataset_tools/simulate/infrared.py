@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from heatnet.dataset_tools.simulate.raycast import LIFT_M, NOTHING, Points
+from heatnet.dataset_tools.simulate.raycast import NOTHING, Points
 from heatnet.dataset_tools.simulate.scene import Moment, World
 from heatnet.dataset_tools.simulate.weather import sky_temperature
 
@@ -73,7 +73,7 @@ class InfraredShader:
         """Band radiance (N,) that comes from where a mirror would look."""
         cosine = np.einsum("ij,ij->i", points.normal, points.direction)
         towards = points.direction - 2 * cosine[:, None] * points.normal
-        start = points.position + LIFT_M * points.normal
+        start = points.above
         seen = moment.exposure.points(moment.exposure.hit(start, towards), start, towards)
         celsius = self.world.weather.air_c + seen.heat
         sky = seen.material == NOTHING

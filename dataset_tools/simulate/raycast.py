@@ -40,6 +40,11 @@ class Points:
     direction: Floats  # (N, 3) unit, of the ray
     distance: Floats  # (N,) metres
 
+    @property
+    def above(self) -> Floats:
+        """Places (N, 3) a little off the surface, where secondary rays start."""
+        return self.position + np.float32(LIFT_M) * self.normal
+
     def take(self, index: NDArray | slice) -> "Points":
         """Some of them."""
         return Points(*(getattr(self, name)[index] for name in Points.__dataclass_fields__))
@@ -133,9 +138,9 @@ class Exposure:
         share = np.clip(values[:, 5], 0, 1)
         return Points(position, normal, values[:, 3:5], share, values[:, 6], self.material(hits), unit, distance)
 
-    def blocked(self, points: Points, towards: Floats, reach: float = np.inf) -> NDArray[np.bool_]:
-        """Which points (N,) do not see along `towards` (3,) or (N, 3), within `reach` lengths of it."""
-        rays = _rays(points.position + LIFT_M * points.normal, towards)
+    def blocked(self, origins: Floats, towards: Floats, reach: float = np.inf) -> NDArray[np.bool_]:
+        """Which of `origins` (N, 3) do not see along `towards` (3,) or (N, 3), within `reach` lengths of it."""
+        rays = _rays(origins, towards)
         result = self._static.blocked(rays, reach)
         if self._moving is not None:
             result |= self._moving.blocked(rays, reach)

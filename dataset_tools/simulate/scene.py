@@ -19,7 +19,7 @@ from heatnet.dataset_tools.simulate.textures import Atlas, make_atlas
 from heatnet.dataset_tools.simulate.vehicles import HEADLIGHT_M
 from heatnet.dataset_tools.simulate.weather import Weather, make_weather
 
-EGO_LIGHTS = ((1.9, 0.62, -0.98), (1.9, -0.62, -0.98))  # of the car itself, from the left camera, in body axes
+EGO_LIGHT = (1.9, 0.0, -0.98)  # between the car's own headlights, from the left camera, in body axes
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class World:
     def _headlights(self, t: float, pose: Rigid) -> tuple[Headlight, ...]:
         if not self.weather.night:
             return ()
-        ahead = [Headlight(*_beam(pose, np.array(p), -0.035)) for p in EGO_LIGHTS]
+        ahead = [Headlight(*_beam(pose, np.array(EGO_LIGHT), -0.035))]
         here = float(self.drive.along(t))
         others = [m for m in near(self.movers, self.drive, t) if m.headlights and m.place(t)[0] > here - 5]
         for mover in sorted(others, key=lambda m: m.place(t)[0])[:2]:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heatnet.dataset_tools.simulate.furniture import LAMP_GLOW
-from heatnet.dataset_tools.simulate.raycast import LIFT_M, NOTHING, Points
+from heatnet.dataset_tools.simulate.raycast import NOTHING, Points
 from heatnet.dataset_tools.simulate.scene import Moment, World
 from heatnet.dataset_tools.simulate.weather import sky_radiance
 
@@ -14,7 +14,8 @@ Floats = NDArray[np.float32]
 PAINT = np.array([0.68, 0.68, 0.66], np.float32)
 LAMPS_A_POINT = 3
 LAMP_POWER = 3.2
-BEAM_POWER = 55.0
+BEAM_POWER = 100.0  # both headlights of a car, taken as one
+WEAK = 5e-4  # light too faint to look for its shadows
 BOUNCE = np.array([0.24, 0.23, 0.21], np.float32)  # of the sun's light, off ground and walls
 HAZE_M = 900.0
 
@@ -34,7 +35,7 @@ class VisibleShader:
             return lit
         sun = weather.sun.astype(np.float32)
         facing = np.flatnonzero((points.material != NOTHING) & (points.normal @ sun > 0))
-        lit[facing] = ~moment.exposure.blocked(points.take(facing), sun)
+        lit[facing] = ~moment.exposure.blocked(points.above[facing], sun)
         return lit
 
     def shade(self, moment: Moment, points: Points, lit: NDArray[np.bool_], pixel_rad: float) -> Floats:
@@ -82,12 +83,13 @@ class VisibleShader:
         light = (0.25 + 0.75 * points.sky)[:, None] * weather.sky_light
         solid = np.flatnonzero(points.material != NOTHING)
         some = points.take(solid)
+        start = some.above
         strength = np.zeros(len(solid), np.float32)
         for lamp in self._lamps(some):
-            strength += _lamp_light(moment, some, lamp)
+            strength += _lamp_light(moment, some, start, lamp)
         total = strength[:, None] * LAMP_GLOW.astype(np.float32)
         for headlight in moment.headlights:
-            total = total + _beam_light(moment, some, headlight.place, headlight.direction)[:, None]
+            total = total + _beam_light(moment, some, start, headlight.place, headlight.direction)[:, None]
         glow = total.mean(0) * 0.04  # what walls and ground throw back
         light[solid] += total + glow
         return light
@@ -124,7 +126,7 @@ class VisibleShader:
         cosine = np.einsum("ij,ij->i", some.normal, some.direction)
         share = gloss[shiny] + (1 - gloss[shiny]) * np.clip(1 + cosine, 0, 1) ** 5
         mirrored = some.direction - 2 * cosine[:, None] * some.normal
-        start = some.position + LIFT_M * some.normal
+        start = some.above
         hits = moment.exposure.hit(start, mirrored)
         image = self._simple(moment.exposure.points(hits, start, mirrored))
         light[shiny] += share[:, None] * (image - light[shiny])
@@ -142,7 +144,7 @@ class VisibleShader:
         return result
 
 
-def _lamp_light(moment: Moment, points: Points, lamp: Floats) -> Floats:
+def _lamp_light(moment: Moment, points: Points, start: Floats, lamp: Floats) -> Floats:
     """Irradiance over pi (N,) of a lamp that shines downwards."""
     towards = lamp - points.position
     distance = np.linalg.norm(towards, axis=1)
@@ -150,13 +152,10 @@ def _lamp_light(moment: Moment, points: Points, lamp: Floats) -> Floats:
     slope = np.clip(np.einsum("ij,ij->i", unit, points.normal), 0, 1)
     spread = np.clip(unit[:, 2] * 1.5 - 0.08, 0, 1)  # a shade keeps it from the sky and far facades
     light = LAMP_POWER * slope * spread / np.maximum(distance, 1.5) ** 2
-    strong = np.flatnonzero(light > 1e-4)
-    hidden = moment.exposure.blocked(points.take(strong), towards[strong], 0.97)
-    light[strong[hidden]] = 0
-    return light
+    return _shadowed(light, moment, start, towards)
 
 
-def _beam_light(moment: Moment, points: Points, place: Floats, direction: Floats) -> Floats:
+def _beam_light(moment: Moment, points: Points, start: Floats, place: Floats, direction: Floats) -> Floats:
     """Irradiance over pi (N,) of a dipped headlight."""
     towards = place - points.position
     distance = np.linalg.norm(towards, axis=1)
@@ -169,7 +168,12 @@ def _beam_light(moment: Moment, points: Points, place: Floats, direction: Floats
     beam *= np.where(above > 0, np.exp(-((above / 0.02) ** 2)) + 0.015, 1.0) * (ahead > 0.05)
     slope = np.clip(np.einsum("ij,ij->i", unit, points.normal), 0, 1)
     light = BEAM_POWER * beam * slope / np.maximum(distance, 1.0) ** 2
-    strong = np.flatnonzero(light > 3e-4)
-    hidden = moment.exposure.blocked(points.take(strong), towards[strong], 0.97)
+    return _shadowed(light.astype(np.float32), moment, start, towards)
+
+
+def _shadowed(light: Floats, moment: Moment, start: Floats, towards: Floats) -> Floats:
+    """The same light (N,) without what something hides; what is too weak to matter is not asked about."""
+    strong = np.flatnonzero(light > WEAK)
+    hidden = moment.exposure.blocked(start[strong], towards[strong], 0.97)
     light[strong[hidden]] = 0
-    return light.astype(np.float32)
+    return light
