@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from heatnet.errors import HeatNetError
+
 
 @dataclass(frozen=True)
 class SimulationConfig:
@@ -21,6 +23,20 @@ class SimulationConfig:
     edge_samples: int = 5  # rays a pixel where two surfaces, or sun and shadow, meet in it
     view_m: float = 190.0  # of street beyond the last place of the car
     workers: int = 2  # threads that render
+
+    def __post_init__(self) -> None:
+        lowest = {
+            "frames": 1,
+            "seed": 0,
+            "interval_s": 0.1,
+            "speed_mps": 1.0,
+            "scale": 0.05,
+            "edge_samples": 1,
+            "workers": 1,
+        }
+        for field, least in lowest.items():
+            if getattr(self, field) < least:
+                raise HeatNetError(f"simulation: {field} is {getattr(self, field)}; at least {least} is needed")
 
     @property
     def name(self) -> str:

@@ -55,8 +55,10 @@ def simulate(out_dir: Path, config: SimulationConfig) -> dict[str, Any]:
     Raises HeatNetError where `out_dir` is in use or cannot be written.
     """
     with atomic_folder(out_dir) as folder:
+        steps = track(range(config.frames + 1), f"simulating {config.name}")
+        next(steps)  # the bar stands while the street is built
         studio = Studio.build(config)
-        summary = _record(folder, studio)
+        summary = _record(folder, studio, steps)
         write_rig(folder / "rough_camchain.yaml", studio.rig.rough)
         write_rig(folder / "truth_camchain.yaml", studio.rig.true)
         write_rig_truth(folder / "truth.json", studio.rig.true)
@@ -64,12 +66,12 @@ def simulate(out_dir: Path, config: SimulationConfig) -> dict[str, Any]:
     return {"recording": str(out_dir / f"{config.name}.{config.format}"), **summary}
 
 
-def _record(folder: Path, studio: "Studio") -> dict[str, Any]:
+def _record(folder: Path, studio: "Studio", steps: Iterator[int]) -> dict[str, Any]:
     config, poses, counts = studio.config, list[PoseRow](), Counter[str]()
     recorder = Recorder(folder / f"{config.name}.{config.format}", studio.messages.store)
     with recorder, ArrayFile(folder / "labels.npz") as labels, ArrayFile(folder / "depth.npz") as depth:
         segments = _in_order(studio.segment, studio.schedule.keys, config.workers)
-        for segment in track(segments, f"simulating {config.name}", config.frames):
+        for _, segment in zip(steps, segments, strict=True):
             for item in sorted(segment.messages, key=lambda m: m.log_ns):
                 recorder.write(item)
                 counts[item.topic] += 1

@@ -1,6 +1,7 @@
 """What `simulate` promises of the folder that it writes."""
 
 import json
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -100,8 +101,25 @@ def test_a_night_in_mcap_is_compressed_and_dark(tmp_path: Path) -> None:
     assert thermal.pixels.dtype == np.uint16 and 20_000 < np.median(thermal.pixels) < 25_000
 
 
+def test_an_impossible_configuration_is_refused() -> None:
+    for wrong in ({"seed": -1}, {"frames": 0}, {"scale": 0.0}):
+        with pytest.raises(HeatNetError, match=next(iter(wrong))):
+            SimulationConfig(**wrong)  # type: ignore[arg-type]
+
+
 def test_a_folder_in_use_is_left_alone(day: Path) -> None:
     before = (day / "day.bag").stat().st_mtime_ns
     with pytest.raises(HeatNetError, match="not an empty folder"):
         simulate(day, SMALL)
     assert (day / "day.bag").stat().st_mtime_ns == before
+
+
+def test_a_disk_that_fills_up_is_one_message_and_leaves_nothing(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(HeatNetError, match="cannot be written"):
+            simulate(tmp_path / "full", SMALL)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []
