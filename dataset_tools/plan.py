@@ -157,11 +157,13 @@ def _place(recording: Recording) -> Place:
 def _with_domains(plan: RecordingPlan, config: PlanConfig) -> RecordingPlan:
     if config.domain is not None:
         return replace(plan, domains=np.full(len(plan.domains), config.domain, dtype="U6"))
-    if np.isnan(plan.elevations_deg).any():
+    unknown = np.isnan(plan.elevations_deg)
+    if unknown.all():
         raise DatasetError(
             f"{plan.path}: day or night cannot be told, for it has no valid GNSS fix (sensor_msgs/NavSatFix) or stamps "
             "that are no UTC; say which it is with --domain day or --domain night"
         )
+    plan = plan.kept(~unknown, {"stamp is no UTC time": int(unknown.sum())})
     domains = np.array([domain_of(float(e), config.twilight) or "" for e in plan.elevations_deg], dtype="U6")
     dropped = domains == ""
     return replace(plan, domains=domains).kept(~dropped, {"twilight": int(dropped.sum())})

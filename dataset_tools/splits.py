@@ -47,9 +47,12 @@ def assign_splits(stamps_ns: Stamps, drive_ns: tuple[int, int], config: SplitCon
     names = np.array(list(shares), dtype="U6")
     if cycle * min(shares.values()) < 2 * config.margin_ns:
         return np.full(len(stamps_ns), names[0], dtype="U6")
-    ends = np.cumsum(list(shares.values())) / sum(shares.values()) * cycle
-    cuts = (np.arange(cycles)[:, None] * cycle + ends).ravel()[:-1]
+    ends = np.cumsum(list(shares.values()))[:-1] / sum(shares.values()) * cycle
     since_start = (stamps_ns - start).astype(np.float64)
-    splits = names[np.searchsorted(cuts, since_start, side="right") % len(names)]
-    splits[(np.abs(since_start[:, None] - cuts) < config.margin_ns / 2).any(axis=1)] = MARGIN
+    turn = np.minimum(np.floor(since_start / cycle), cycles - 1)
+    phase = since_start - turn * cycle
+    splits = names[np.searchsorted(ends, phase, side="right")]
+    to_inner = np.abs(phase[:, None] - ends).min(axis=1, initial=np.inf)
+    to_before, to_after = np.where(turn > 0, phase, np.inf), np.where(turn < cycles - 1, cycle - phase, np.inf)
+    splits[np.minimum(to_inner, np.minimum(to_before, to_after)) < config.margin_ns / 2] = MARGIN
     return splits

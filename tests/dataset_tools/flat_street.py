@@ -83,6 +83,7 @@ def make_recording(
     stamped_lag_ns: int | None = None,
     speed_m_s: float = 0.05,
     gnss: bool = True,
+    booted: bool = False,
     rig: Rig | None = None,
     labelled: bool = True,
     kind: str = "bag",
@@ -101,6 +102,9 @@ def make_recording(
             maps[str(stamp)] = labels(look(rig.rgb_left, _moved(stamp, start_ns, speed_m_s)))
         pose = transform(stamp, "odom", "base_link", _in_body(_moved(stamp, start_ns, speed_m_s)), (0, 0, 0, 1))
         messages.append(("/tf", "tf2_msgs/msg/TFMessage", {"transforms": [pose]}, stamp))
+    if booted:  # a first frame whose stamps count from the computer's start
+        first = _frame(rig, 5 * 10**9, 5 * 10**9, (lag_ns, lag_ns), speed_m_s, gnss)
+        messages += [(*message[:3], start_ns - interval_ns) for message in first]
     if labelled:
         np.savez_compressed(folder / "labels.npz", **maps)  # type: ignore[arg-type]
     spoken = [m for m in sorted(messages, key=lambda m: m[3]) if m[0] not in silent]

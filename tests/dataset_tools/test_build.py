@@ -98,6 +98,12 @@ def test_without_gnss_the_domain_must_be_given(rig_file: Path, tmp_path: Path) -
     assert all(np.isnan(dataset.read(ref, check=True).sun_elevation_deg) for ref in dataset.refs(domain="day"))
 
 
+def test_a_frame_without_a_true_stamp_is_left_out_and_counted(rig_file: Path, tmp_path: Path) -> None:
+    drive = make_recording(tmp_path / "in", frames=3, booted=True)
+    summary = build_dataset([drive], rig_file, tmp_path / "out", CONFIG)
+    assert summary.drops == {"stamp is no UTC time": 1} and summary.rows[0]["samples"] == 3
+
+
 def test_building_twice_changes_nothing_and_elsewhere_gives_the_same_bytes(
     day: Path, rig_file: Path, tmp_path: Path
 ) -> None:

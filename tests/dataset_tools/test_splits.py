@@ -35,6 +35,18 @@ def test_a_drive_of_six_seconds_is_all_training() -> None:
     assert (assign_splits(stamps, (0, 5 * SECOND), SplitConfig()) == "train").all()
 
 
+def test_a_stamp_from_1970_costs_neither_time_nor_memory() -> None:
+    now = 1_565_258_400 * SECOND
+    stamps = np.array([0, *range(now, now + 400 * SECOND, SECOND)])
+    assert set(assign_splits(stamps, (0, int(stamps[-1])), SplitConfig())) == {"train", "val", "test", "margin"}
+
+
+def test_without_a_test_share_there_is_none() -> None:
+    stamps = np.arange(0, 1000 * SECOND, SECOND)
+    splits = assign_splits(stamps, (0, int(stamps[-1])), SplitConfig((0.9, 0.1, 0.0)))
+    assert set(splits) == {"train", "val", "margin"} and 0.08 < np.mean(splits == "val") < 0.1
+
+
 def test_recordings_that_follow_each_other_are_one_drive() -> None:
     ranges = [(0, 100), (1000 * SECOND, 1001 * SECOND), (101, 50 * SECOND)]
     assert drive_ranges(ranges) == [(0, 50 * SECOND), (1000 * SECOND, 1001 * SECOND), (0, 50 * SECOND)]
