@@ -39,6 +39,7 @@ class CalibrationConfig:
     prior: Prior = field(default_factory=Prior)
     coarse_views: int = 6  # key frames that the search for the basin looks at
     least_margin: float = 0.35  # of the second score, below which a result is called inconclusive
+    largest_strain: float = 5.0  # deviations of the prior that a result may be from the guess
     largest_error_px: float = 1.5  # stated error or difference of halves from which on likewise
 
 
@@ -115,7 +116,8 @@ def _result(
     halves = split_halves(fit, grid, config.seed)
     used, counts = np.unique(fit.matches.views, return_counts=True)
     stated = stated_error(grid, uncertainty, len(used), config.seed)
-    status, reason = _judge(second, halves, stated, len(used), config)
+    strain = _strain(fit.estimate, Estimate(camera.camera, camera.cam_from_cam0), config.prior)
+    status, reason = _judge(second, halves, stated, len(used), strain, config)
     frames = tuple(
         FrameUse(views.recordings[views.views[v].recording], views.views[v].stamp_ns, int(count))
         for v, count in zip(used, counts, strict=True)
@@ -126,11 +128,28 @@ def _result(
     )
 
 
-def _judge(second: Score, halves: float, stated: float, views: int, config: CalibrationConfig) -> tuple[Status, str]:
+def _strain(estimate: Estimate, guess: Estimate, prior: Prior) -> tuple[str, float]:
+    """The part of the guess that the result contradicts most, and by how many deviations of the prior."""
+    pulls = np.abs(prior.rows(guess) @ estimate.difference(guess))
+    worst = int(np.argmax(pulls))
+    return estimate.names[worst], float(pulls[worst])
+
+
+def _judge(
+    second: Score, halves: float, stated: float, views: int, strain: tuple[str, float], config: CalibrationConfig
+) -> tuple[Status, str]:
     """Good, or inconclusive with the reason."""
     limit = config.largest_error_px
+    if strain[1] > config.largest_strain:
+        return "inconclusive", (
+            f"{strain[0]} is {strain[1]:.0f} deviations from the guess (limit {config.largest_strain:.0f}): "
+            "are cameras swapped in the rig file?"
+        )
     if views < 3:
-        return "inconclusive", f"only {views} key frames: what they agree on cannot be told from chance"
+        return (
+            "inconclusive",
+            f"{views} key frames of different places; at least 3 are needed to tell agreement from chance",
+        )
     if second.margin < config.least_margin:
         return "inconclusive", (
             f"edges agree hardly better here than with the camera turned away (margin {second.margin:.2f}, "

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,6 +22,7 @@ from heatnet.progress import track
 log = logging.getLogger(__name__)
 LEAST_POINTS = 1500
 LEAST_POINTS_A_VIEW = 100
+SAME_GREY = 4.0  # key frames of which 90 % differ by less, noise averaged away, show the same place
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,9 @@ def prepare(views: Views, rig: Rig, edges: EdgeConfig) -> tuple[Scene, ...]:
             f"{views.names()}: no images of the right RGB camera {rig.rgb[1].topic} for stereo depth"
         )
     stereo = StereoDepth(rig.rgb[0], rig.rgb[1])
-    scenes = []
+    scenes: list[Scene] = []
     for index, view in enumerate(track(views.views, "Finding edges and depth")):
-        if view.right is None:
+        if view.right is None or (scenes and _repeats(view, scenes[-1].view)):
             continue
         landmarks = place_edges(find_edges(view.left, edges), rig.rgb_left, stereo.match(view.left, view.right))
         motion = CamMotion(views.trajectories[view.recording], rig.body)
@@ -56,11 +58,18 @@ def prepare(views: Views, rig: Rig, edges: EdgeConfig) -> tuple[Scene, ...]:
     total = sum(len(s.landmarks) for s in scenes)
     if total < LEAST_POINTS:
         raise CalibrationError(
-            f"{views.names()}: {total} edge points with depth in {len(views.views)} key frames; "
+            f"{views.names()}: {total} edge points with depth in {len(scenes)} key frames of different places "
+            f"({len(views.views)} in all); "
             f"at least {LEAST_POINTS} are needed (too dark, a bare scene, or left and right do not match?)"
         )
     log.info("%d edge points with depth in %d of %d key frames", total, len(scenes), len(views.views))
     return tuple(scenes)
+
+
+def _repeats(view: View, other: View) -> bool:
+    """Whether both show the same place: a standing rig says nothing twice, and seems surer than it is."""
+    small, before = (cv2.resize(v.left, None, fx=1 / 8, fy=1 / 8, interpolation=cv2.INTER_AREA) for v in (view, other))
+    return float(np.quantile(cv2.absdiff(small, before).max(axis=-1), 0.9)) < SAME_GREY
 
 
 def observer(scenes: Sequence[Scene], name: str) -> Callable[[float, int], tuple[Observation, ...]]:

@@ -131,20 +131,21 @@ def _decode(recording: Recording, rig: Rig, plans: list[_Plan], index: int) -> l
     wanted = {topic: _wanted(camera, rig, plans) for topic, camera in cameras.items()}
     total = sum(len(stamps) for stamps in wanted.values())
     images: dict[tuple[str, int], Image] = {}
-    for topic, message in track(recording.messages(list(wanted), wanted), f"Reading {recording.path.name}", total):
+    messages = recording.messages(list(wanted), wanted, skipped=[])
+    for topic, message in track(messages, f"Reading {recording.path.name}", total):
         if isinstance(message, Image):
             images[cameras[topic].name, message.stamp_ns] = _checked(message, cameras[topic], recording)
-    right = rig.rgb[1].name if len(rig.rgb) > 1 else ""
-    return [
-        View(
-            index,
-            plan.stamp_ns,
-            _colour(images[rig.rgb_left.name, plan.stamp_ns]),
-            _colour(images[right, plan.right_ns]) if plan.right_ns is not None else None,
-            {name: _thermal(images, name, stamps) for name, stamps in plan.thermal_ns.items()},
-        )
-        for plan in plans
-    ]
+    return [view for plan in plans if (view := _view(images, rig, plan, index)) is not None]
+
+
+def _view(images: dict[tuple[str, int], Image], rig: Rig, plan: _Plan, index: int) -> View | None:
+    """The view of a plan; None where its RGB images turned out unreadable."""
+    left = images.get((rig.rgb_left.name, plan.stamp_ns))
+    right = images.get((rig.rgb[1].name, plan.right_ns)) if plan.right_ns is not None else None
+    if left is None or (right is None) != (plan.right_ns is None):
+        return None
+    thermal = {name: _thermal(images, name, stamps) for name, stamps in plan.thermal_ns.items()}
+    return View(index, plan.stamp_ns, _colour(left), _colour(right) if right else None, thermal)
 
 
 def _wanted(camera: RigCamera, rig: Rig, plans: list[_Plan]) -> set[int]:
@@ -177,7 +178,7 @@ def _colour(image: Image) -> NDArray[np.uint8]:
 def _thermal(images: dict[tuple[str, int], Image], name: str, stamps: tuple[int, ...]) -> tuple[ThermalFrame, ...]:
     """The frames of one camera near a key frame; one that repeats another's pixels (a closed shutter) is left out."""
     frames: list[ThermalFrame] = []
-    for stamp in stamps:
+    for stamp in (s for s in stamps if (name, s) in images):
         pixels = images[name, stamp].pixels
         if pixels.ndim == 3:
             pixels = pixels[..., 0]
