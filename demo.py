@@ -9,8 +9,9 @@ from pathlib import Path
 class DemoConfig:
     """How much the demo simulates and what it starts from."""
 
-    train_frames: int = 16  # key frames each of the day and the night drive that train
-    test_frames: int = 6  # key frames each of the day and the night drive, in another street, that test
+    train_frames: int = 20  # key frames each of the day and the night drive that train
+    test_frames: int = 8  # key frames each of the day and the night drive, in another street, that test
+    scale: float = 0.5  # of the rig's resolutions: training sees half of them anyway
     seed: int = 0
 
 
@@ -23,7 +24,8 @@ def demo_commands(folder: Path, config: DemoConfig) -> Iterator[tuple[Path, list
             drives[split, domain] = out / f"{domain}.bag"
             night = ["--night"] if domain == "night" else []
             seeds = ["--seed", str(10 * config.seed + seed), "--rig-seed", str(config.seed)]
-            yield out, ["simulate", str(out), *night, "--frames", str(frames), *seeds]
+            size = ["--frames", str(frames), "--scale", str(config.scale)]
+            yield out, ["simulate", str(out), *night, *size, *seeds]
     training = [str(drives["train", d]) for d in ("day", "night")]
     testing = [str(drives["test", d]) for d in ("day", "night")]
     rough = folder / "recordings" / "train_day" / "rough_camchain.yaml"
