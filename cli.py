@@ -361,7 +361,7 @@ def train(
 @click.argument("dataset", type=PATH)
 @click.option("--split", default="test", show_default=True)
 @click.option("--classes", help="Only these count, by name: car,person,bicycle.")
-@click.option("--report", type=PATH, help="An HTML report to look at.")
+@click.option("--report", type=PATH, help="An HTML report to look at.  [default: report.html in RUN]")
 @common
 def evaluate(
     source: Path, dataset: Path, split: str, classes: str | None, report: Path | None, seed: int, as_json: bool
@@ -369,12 +369,13 @@ def evaluate(
     """Score a run or a checkpoint on DATASET: IoU by day, by night, combined and pooled.
 
     \b
-    heatnet eval run dataset --report report.html
+    heatnet eval run dataset
     heatnet eval run/heatnet/best.pt dataset --split val --classes car,person,bicycle
     """
     from heatnet.segmentation.evaluate import evaluate as run
 
     names = classes.split(",") if classes else None
+    report = report or (source / "report.html" if source.is_dir() else None)
     summary = run(source, dataset, split, names)
     if report is not None:
         from heatnet.segmentation.report import write_report

@@ -36,4 +36,4 @@ def demo_commands(folder: Path, config: DemoConfig) -> Iterator[tuple[Path, list
     yield dataset / "no", ["build-dataset", *training, *build]
     yield dataset / "no", ["build-dataset", *testing, *build, "--split", "test"]
     yield run / "no", ["train", str(dataset), "-o", str(run), "--preset", "laptop", "--resume"]
-    yield run / "no", ["eval", str(run), str(dataset), "--split", "test", "--report", str(folder / "report.html")]
+    yield run / "no", ["eval", str(run), str(dataset), "--report", str(folder / "report.html")]
