@@ -151,12 +151,12 @@ def calibrate(
     heatnet calibrate day.bag --rig rough_camchain.yaml -o calibration.yaml --report calibration.html
     heatnet calibrate day.bag night.bag --rig rough_camchain.yaml -o calibration.yaml
     """
-    from heatnet.calib.camchain import read_rig
     from heatnet.calib.pipeline import CalibrationConfig, write_calibration
     from heatnet.calib.pipeline import calibrate as run
+    from heatnet.dataset_tools.recording import read_recorded_rig
     from heatnet.dataset_tools.views import load_views
 
-    rig = read_rig(rig_file, thermal)
+    rig = read_recorded_rig(rig_file, recordings[0], thermal)
     views = load_views(recordings, rig)
     result = run(views, rig, CalibrationConfig(depth=depth, seed=seed))
     write_calibration(result, output)
@@ -186,6 +186,7 @@ def calibrate(
     show_default=True,
     help="What thermal is aligned by; auto: stereo where there is a right RGB image.",
 )
+@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
 @common
 def build_dataset(
     recordings: tuple[Path, ...],
@@ -194,6 +195,7 @@ def build_dataset(
     split: str,
     domain: str | None,
     depth: str,
+    workers: int,
     seed: int,
     as_json: bool,
 ) -> None:
@@ -207,7 +209,7 @@ def build_dataset(
     from heatnet.dataset_tools.build import build_dataset as run
 
     config = BuildConfig(split=split, domain=domain, depth=depth)  # type: ignore[arg-type]
-    summary = run(recordings, calibration, output, config)
+    summary = run(recordings, calibration, output, config, workers)
     rows = [tuple(row.values()) for row in summary.rows]
     drops = [f"left out: {count} ({reason})" for reason, count in summary.drops.items()]
     columns = list(summary.rows[0]) if summary.rows else ["recording"]
@@ -235,23 +237,28 @@ def validate(dataset: Path, seed: int, as_json: bool) -> None:
 
 
 @main.command("import-dataset")
-@click.argument("layout", metavar="FORMAT", type=click.Choice(["pairs"]))
+@click.argument("layout", metavar="FORMAT", type=click.Choice(["freiburg", "mfnet", "pairs"]))
 @click.argument("root", type=PATH)
 @click.option("-o", "--output", required=True, type=PATH)
 @click.option("--label-source", default="hand", show_default=True, help="Who labelled: hand, simulation, teacher:NAME.")
+@click.option("--least-gap", "gap_s", default=0.0, show_default=True, help="Freiburg: thin bursts, in seconds.")
 @common
-def import_dataset(layout: str, root: Path, output: Path, label_source: str, seed: int, as_json: bool) -> None:
+def import_dataset(
+    layout: str, root: Path, output: Path, label_source: str, gap_s: float, seed: int, as_json: bool
+) -> None:
     """Make a dataset of published images in ROOT.
 
-    FORMAT pairs: {train,val,test}/{day,night}/{rgb,thermal,labels}, files of one frame named alike.
+    FORMAT pairs: {train,val,test}/{day,night}/{rgb,thermal,labels}, files of one frame named alike; freiburg and
+    mfnet: as their authors publish them.
 
     \b
     heatnet import-dataset pairs msrs -o dataset --label-source teacher:espnetv2
+    heatnet import-dataset freiburg freiburg_thermal -o dataset --least-gap 0.5
     """
     from heatnet.dataset_tools.importers import ImportConfig
     from heatnet.dataset_tools.importers import import_dataset as run
 
-    summary = run(layout, root, output, ImportConfig(label_source=label_source))
+    summary = run(layout, root, output, ImportConfig(label_source=label_source, least_gap_s=gap_s))
     rows = [tuple(row.values()) for row in summary["samples"]]
     drops = [f"left out: {count} ({reason})" for reason, count in summary["drops"].items()]
     show(summary, as_json, [table(["split", "domain", "labelled", "samples"], rows), *drops, f"written: {output}"])

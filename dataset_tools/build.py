@@ -8,13 +8,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from heatnet.calib.camchain import read_rig
 from heatnet.calib.rig import Rig
 from heatnet.dataset_tools.align import GridConfig
 from heatnet.dataset_tools.lags import read_lag_ns
 from heatnet.dataset_tools.manifest import DOMAINS, SPLITS
 from heatnet.dataset_tools.plan import PlanConfig, RecordingPlan, plan_recording
-from heatnet.dataset_tools.recording import open_recording, thermal_cameras
+from heatnet.dataset_tools.recording import read_recorded_rig
 from heatnet.dataset_tools.samples import DepthChoice, SampleMaker
 from heatnet.dataset_tools.shards import ShardInfo, ShardRecord, samples_per_shard
 from heatnet.dataset_tools.splits import SplitConfig, assign_splits, drive_ranges
@@ -71,7 +70,7 @@ def build_dataset(
     """
     _check(recordings, config)
     how = MakerConfig(
-        _rig(calibration, recordings[0]), config.grid, config.depth, config.plane_m, config.thermal_camera
+        read_recorded_rig(calibration, recordings[0]), config.grid, config.depth, config.plane_m, config.thermal_camera
     )
     maker = how.make()
     lag_ns = read_lag_ns(calibration, maker.alignment.thermal)
@@ -87,16 +86,6 @@ def build_dataset(
             summary += [_row(source.name, record) for record in records]
             drops.update(source.drops(records))
     return BuildSummary(tuple(summary), dict(sorted(drops.items())))
-
-
-def _rig(calibration: Path, recording: Path) -> Rig:
-    """The rig file; where no topic in it says that it is thermal, cameras of 16-bit images count as thermal."""
-    rig = read_rig(calibration)
-    if rig.thermal:
-        return rig
-    with open_recording(recording) as opened:
-        names = thermal_cameras(opened, rig)
-    return read_rig(calibration, [rig[name].topic for name in names])
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,12 @@
 from heatnet.dataset_tools.recording.messages import Fix, Image, Message, PointCloud, Pose, Topic
 from heatnet.dataset_tools.recording.opening import open_recording
 from heatnet.dataset_tools.recording.reader import Recording
-from heatnet.dataset_tools.recording.rig_topics import read_trajectory, resolve_topic, thermal_cameras
+from heatnet.dataset_tools.recording.rig_topics import (
+    read_recorded_rig,
+    read_trajectory,
+    resolve_topic,
+    thermal_cameras,
+)
 
 __all__ = [
     "Fix",
@@ -14,6 +19,7 @@ __all__ = [
     "Recording",
     "Topic",
     "open_recording",
+    "read_recorded_rig",
     "read_trajectory",
     "resolve_topic",
     "thermal_cameras",

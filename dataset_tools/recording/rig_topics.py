@@ -1,13 +1,17 @@
 """From what a rig file names to what a recording has."""
 
+from collections.abc import Iterable
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 
+from heatnet.calib.camchain import read_rig
 from heatnet.calib.rig import Body, Rig
 from heatnet.calib.trajectory import Trajectory
 from heatnet.dataset_tools.recording.decode import IMAGES, ODOMETRY, TRANSFORMS
 from heatnet.dataset_tools.recording.messages import Image, Pose
+from heatnet.dataset_tools.recording.opening import open_recording
 from heatnet.dataset_tools.recording.reader import Recording
 
 _TRANSPORTS = ("", "/compressed", "/image_raw", "/image_raw/compressed")
@@ -25,6 +29,16 @@ def thermal_cameras(recording: Recording, rig: Rig) -> tuple[str, ...]:
     """Names of the rig's cameras whose first image in `recording` has 16 bits: these are thermal."""
     names = {topic: camera.name for camera in rig.cameras if (topic := resolve_topic(recording, camera.topic))}
     return tuple(name for topic, name in names.items() if _is_16_bit(recording, topic))
+
+
+def read_recorded_rig(rig_file: Path, recording: Path, thermal_topics: Iterable[str] = ()) -> Rig:
+    """The rig of a file; where no topic is thermal by its name or by request, the cameras of 16-bit images are."""
+    rig = read_rig(rig_file, thermal_topics)
+    if rig.thermal:
+        return rig
+    with open_recording(recording) as opened:
+        names = thermal_cameras(opened, rig)
+    return read_rig(rig_file, [rig[name].topic for name in names])
 
 
 def _is_16_bit(recording: Recording, topic: str) -> bool:
