@@ -6,10 +6,6 @@ no handle is kept, and a dataset may be pickled, forked and used from threads at
 """
 
 import hashlib
-import io
-import math
-import os
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heatnet.dataset_tools.manifest import SHARDS, Manifest, ShardRecord, check_record, read_manifest, write_manifest
+from heatnet.dataset_tools.sample import IGNORE_ID, IMAGES, NUMBERS, Sample, sample_crc32
+from heatnet.dataset_tools.shard_index import ShardIndex, read_index
 from heatnet.errors import DatasetError
 from heatnet.files import atomic_file
 
@@ -27,24 +25,8 @@ __all__ = [
     "IGNORE_ID", "Dataset", "Manifest", "Sample", "SampleRef", "ShardInfo", "ShardRecord", "read_manifest",
     "sample_crc32", "samples_per_shard", "write_manifest", "write_shard",
 ]  # fmt: skip
-IGNORE_ID = 13
 SHARD_BYTES = 128 << 20
 LIBVER = ("v110", "v114")  # files written with 'latest' by HDF5 2.0 cannot be read by 1.14
-_IMAGES = {"rgb": np.uint8, "thermal": np.uint16, "valid": np.uint8, "label": np.uint8}
-_NUMBERS = {"rgb_stamp_ns": "<i8", "thermal_stamp_ns": "<i8", "sun_elevation_deg": "<f4", "crc32": "<u4"}
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One aligned pair on the training grid."""
-
-    rgb: NDArray[np.uint8]  # (H, W, 3)
-    thermal: NDArray[np.uint16]  # (H, W) raw counts
-    valid: NDArray[np.uint8]  # (H, W) 1 where thermal covers the pixel, else 0
-    label: NDArray[np.uint8] | None  # (H, W) class ids, 13 = ignore
-    rgb_stamp_ns: int
-    thermal_stamp_ns: int
-    sun_elevation_deg: float  # NaN where unknown
 
 
 @dataclass(frozen=True)
@@ -75,17 +57,6 @@ class SampleRef:
 def samples_per_shard(height: int, width: int) -> int:
     """How many samples of that size a shard takes before the next one is begun."""
     return max(1, SHARD_BYTES // (height * width * 7))
-
-
-def sample_crc32(sample: Sample) -> int:
-    """CRC32 of all that a sample holds, in the order of the file."""
-    crc = 0
-    for name in _IMAGES:
-        image = getattr(sample, name)
-        if image is not None:
-            crc = zlib.crc32(np.ascontiguousarray(image).data, crc)
-    stamps = np.array([sample.rgb_stamp_ns, sample.thermal_stamp_ns], "<i8")
-    return zlib.crc32(np.array(sample.sun_elevation_deg, "<f4").tobytes(), zlib.crc32(stamps.tobytes(), crc))
 
 
 def write_shard(root: Path, name: str, samples: Sequence[Sample], info: ShardInfo) -> ShardRecord:
@@ -132,14 +103,14 @@ def _encode(samples: Sequence[Sample], info: ShardInfo) -> bytes:
     with h5py.File("shard.h5", "w", driver="core", block_size=1 << 24, backing_store=False, libver=LIBVER) as file:
         for key, value in _attributes(info).items():
             file.attrs[key] = value
-        for name in _IMAGES:
+        for name in IMAGES:
             images = [getattr(sample, name) for sample in samples]
             if images[0] is not None:
                 _put_images(file, name, images)
-        numbers = {name: [getattr(sample, name) for sample in samples] for name in list(_NUMBERS)[:3]}
+        numbers = {name: [getattr(sample, name) for sample in samples] for name in list(NUMBERS)[:3]}
         numbers["crc32"] = [sample_crc32(sample) for sample in samples]
         for name, values in numbers.items():
-            file.create_dataset(name, data=np.array(values, _NUMBERS[name]), track_times=False)
+            file.create_dataset(name, data=np.array(values, NUMBERS[name]), track_times=False)
         file.flush()
         return bytes(file.id.get_file_image())
 
@@ -156,7 +127,7 @@ def _attributes(info: ShardInfo) -> dict[str, Any]:
 
 
 def _put_images(file: h5py.File, name: str, images: Sequence[NDArray[Any]]) -> None:
-    dtype = np.dtype(_IMAGES[name]).newbyteorder("<")
+    dtype = np.dtype(IMAGES[name]).newbyteorder("<")
     shape = images[0].shape
     dataset = file.create_dataset(name, (len(images), *shape), dtype, chunks=(1, *shape), track_times=False)
     for row, image in enumerate(images):
@@ -233,77 +204,8 @@ class Dataset:
         record = self.manifest.shards[ref.shard]
         if not 0 <= ref.row < record.samples:
             raise DatasetError(f"{self.path(record)}: no sample {ref.row}; it has {record.samples}")
-        indices: dict[int, _ShardIndex] = self.__dict__["_indices"]
+        indices: dict[int, ShardIndex] = self.__dict__["_indices"]
         index = indices.get(ref.shard)
         if index is None:
-            index = indices[ref.shard] = _read_index(self.path(record), record)
+            index = indices[ref.shard] = read_index(self.path(record), record)
         return index.read(self.path(record), ref.row, check)
-
-
-@dataclass(frozen=True)
-class _ShardIndex:
-    """Where the chunks of a shard are, and its columns of numbers."""
-
-    shapes: dict[str, tuple[int, ...]]  # of one sample, by image
-    offsets: dict[str, NDArray[np.int64]]  # (N,) bytes from the beginning of the file, by image
-    numbers: dict[str, NDArray[Any]]  # (N,), by column
-
-    def read(self, path: Path, row: int, check: bool) -> Sample:
-        images: dict[str, NDArray[Any] | None] = {"label": None}
-        try:
-            with path.open("rb", buffering=0) as file:
-                for name, shape in self.shapes.items():
-                    images[name] = _read_image(file, int(self.offsets[name][row]), shape, _IMAGES[name])
-        except OSError as error:
-            raise DatasetError(f"{path}: cannot be read ({error.strerror or error})") from error
-        numbers = {name: self.numbers[name][row].item() for name in list(_NUMBERS)[:3]}
-        sample = Sample(**images, **numbers)  # type: ignore[arg-type]
-        if check and sample_crc32(sample) != self.numbers["crc32"][row]:
-            raise DatasetError(f"{path}: sample {row} was altered (its CRC32 does not match)")
-        return sample
-
-
-def _read_image(file: io.FileIO, offset: int, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
-    image = np.empty(shape, np.dtype(dtype).newbyteorder("<"))
-    if os.preadv(file.fileno(), [image.data], offset) != image.nbytes:
-        raise OSError(f"ends before byte {offset + image.nbytes}")
-    return image
-
-
-def _read_index(path: Path, record: ShardRecord) -> _ShardIndex:
-    """Ask HDF5 once for all places. Raises DatasetError where the file is not as the record says."""
-    names = [name for name in _IMAGES if name != "label" or record.label_source is not None]
-    size = (record.height, record.width)
-    shapes: dict[str, tuple[int, ...]] = {name: (*size, 3) if name == "rgb" else size for name in names}
-    try:
-        # Through a file of Python's own: HDF5 would lock it, and mind if the process has it open in another way.
-        with path.open("rb") as content, h5py.File(content, "r") as file:
-            offsets = {name: _offsets(file, name, record.samples, shapes[name]) for name in names}
-            numbers = {name: _column(file, name, record.samples) for name in _NUMBERS}
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
-        reason = str(error)[:160]
-        raise DatasetError(f"{path}: not a shard as the manifest describes it ({reason})") from error
-    return _ShardIndex(shapes, offsets, numbers)
-
-
-def _offsets(file: h5py.File, name: str, samples: int, shape: tuple[int, ...]) -> NDArray[np.int64]:
-    dataset = file[name]
-    if not isinstance(dataset, h5py.Dataset) or dataset.shape != (samples, *shape) or dataset.dtype != _IMAGES[name]:
-        raise ValueError(f"{name} is not {np.dtype(_IMAGES[name])} of shape {(samples, *shape)}")
-    nbytes = math.prod(shape) * dataset.dtype.itemsize
-    if dataset.chunks != (1, *shape) or dataset.id.get_create_plist().get_nfilters():
-        raise ValueError(f"{name} is not one raw chunk a sample")
-    offsets = np.empty(samples, np.int64)
-    for row in range(samples):
-        info = dataset.id.get_chunk_info_by_coord((row,) + (0,) * len(shape))
-        if info.byte_offset is None or info.size != nbytes:
-            raise ValueError(f"{name} has no chunk for sample {row}")
-        offsets[row] = info.byte_offset
-    return offsets
-
-
-def _column(file: h5py.File, name: str, samples: int) -> NDArray[Any]:
-    dataset = file[name]
-    if not isinstance(dataset, h5py.Dataset) or dataset.shape != (samples,) or dataset.dtype != _NUMBERS[name]:
-        raise ValueError(f"{name} is not a column of {samples} numbers of type {_NUMBERS[name]}")
-    return dataset[:]
