@@ -1,8 +1,10 @@
 """The command line: parse, one call, print. What is heavy is imported inside the command."""
 
+import contextlib
 import json
+import logging
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -58,6 +60,18 @@ def common(command: Command) -> Command:
     return click.option("--json", "as_json", is_flag=True, help="A machine-readable summary on stdout.")(command)
 
 
+@contextlib.contextmanager
+def only_errors() -> Iterator[None]:
+    """Keep this package's warnings from the terminal for a while."""
+    logger = logging.getLogger("heatnet")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
 def show(summary: dict[str, Any], as_json: bool, lines: Iterable[str]) -> None:
     """Print `summary` as JSON, else `lines` for people."""
     if as_json:
@@ -86,8 +100,6 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | No
 @click.version_option(__version__)
 def main() -> None:
     """Calibrate thermal cameras, build RGB-thermal datasets, train and evaluate segmentation by day and by night."""
-    import logging
-
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
 
 
@@ -278,12 +290,10 @@ def inspect(path: Path, sheet: Path | None, seed: int, as_json: bool) -> None:
     if (path / "manifest.json").exists():
         _inspect_dataset(path, sheet, as_json)
         return
-    import logging
-
     from heatnet.dataset_tools.inspect_recording import inspect_recording
 
-    logging.getLogger("heatnet").setLevel(logging.ERROR)  # the summary holds the warnings
-    summary = inspect_recording(path)
+    with only_errors():  # the summary holds the warnings
+        summary = inspect_recording(path)
     head = f"{summary.path}: {summary.format}, {summary.size_bytes} bytes, {summary.messages} messages, "
     head += f"{summary.duration_s:.3f} s from {summary.start_utc}"
     frames = [f"frame {f.child} in {f.parent}: {f.count}, {f.rate_hz or 0:.3g} Hz" for f in summary.frames]
