@@ -50,10 +50,10 @@ class TrainConfig:
     standardise: bool = True  # thermal relative to its frame's mean and spread
     scale: float = 0.5  # network pixels per dataset pixel
     crop: tuple[int, int] = (160, 256)  # network pixels: height, width
-    rgb_teacher_steps: int = 600
-    thermal_teacher_steps: int = 600
-    pretrain_steps: int = 400
-    confusion_steps: int = 200
+    rgb_teacher_steps: int = 1500
+    thermal_teacher_steps: int = 1500
+    pretrain_steps: int = 1200
+    confusion_steps: int = 400
     batch: int = 4
     optimizer: str = "adamw"
     learning_rate: float = 1e-3
@@ -126,11 +126,11 @@ class TrainConfig:
 def laptop(**changes: Any) -> TrainConfig:
     """A configuration for a few dozen pairs and a few minutes on two cores, as the demo and the tests need it."""
     small: dict[str, Any] = {
-        "crop": (160, 256),
-        "rgb_teacher_steps": 160,
-        "thermal_teacher_steps": 160,
-        "pretrain_steps": 120,
-        "confusion_steps": 40,
+        "rgb_teacher_steps": 260,
+        "thermal_teacher_steps": 300,
+        "pretrain_steps": 200,
+        "confusion_steps": 60,
+        "learning_rate": 2e-3,
         "validations": 2,
     }
     return TrainConfig(**{**small, **changes})
