@@ -20,7 +20,7 @@ class SimulationConfig:
     speed_mps: float = 8.0  # mean speed of the car
     thermal_lag_ms: float = 0.0  # by how much thermal images are older than their stamps say
     scale: float = 1.0  # of every camera's resolution and of the LiDAR's columns
-    edge_samples: int = 5  # rays a pixel where two surfaces, or sun and shadow, meet in it
+    edge_samples: int = 4  # rays a pixel where two surfaces, or sun and shadow, meet in it
     view_m: float = 190.0  # of street beyond the last place of the car
     workers: int = 2  # threads that render
 

@@ -15,7 +15,7 @@ PAINT = np.array([0.68, 0.68, 0.66], np.float32)
 LAMPS_A_POINT = 3
 LAMP_POWER = 3.2
 BEAM_POWER = 100.0  # both headlights of a car, taken as one
-WEAK = 5e-4  # light too faint to look for its shadows
+WEAK = 2.5e-3  # light too faint to look for its shadows
 BOUNCE = np.array([0.24, 0.23, 0.21], np.float32)  # of the sun's light, off ground and walls
 HAZE_M = 900.0
 
