@@ -4,7 +4,7 @@ import contextlib
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from heatnet import __version__
+from heatnet.display import dataset_lines, drop_lines, recording_lines, score_lines, table
 from heatnet.errors import HeatNetError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -79,21 +80,6 @@ def show(summary: dict[str, Any], as_json: bool, lines: Iterable[str]) -> None:
     else:
         for line in lines:
             click.echo(line)
-
-
-def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None) -> str:
-    """A plain-text table; numbers with three digits."""
-    from rich.box import SIMPLE
-    from rich.console import Console
-    from rich.table import Table
-
-    grid = Table(*columns, title=title, title_justify="left", box=SIMPLE)
-    for row in rows:
-        grid.add_row(*(f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in row))
-    console = Console(width=None if sys.stdout.isatty() else 140)
-    with console.capture() as capture:
-        console.print(grid)
-    return capture.get().rstrip()
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -223,7 +209,7 @@ def build_dataset(
     config = BuildConfig(split=split, domain=domain, depth=depth)  # type: ignore[arg-type]
     summary = run(recordings, calibration, output, config, workers)
     rows = [tuple(row.values()) for row in summary.rows]
-    drops = [f"left out: {count} ({reason})" for reason, count in summary.drops.items()]
+    drops = drop_lines(summary.drops)
     columns = list(summary.rows[0]) if summary.rows else ["recording"]
     show(summary.as_dict(), as_json, [table(columns, rows), *drops, f"written: {output}"])
 
@@ -272,7 +258,7 @@ def import_dataset(
 
     summary = run(layout, root, output, ImportConfig(label_source=label_source, least_gap_s=gap_s))
     rows = [tuple(row.values()) for row in summary["samples"]]
-    drops = [f"left out: {count} ({reason})" for reason, count in summary["drops"].items()]
+    drops = drop_lines(summary["drops"])
     show(summary, as_json, [table(["split", "domain", "labelled", "samples"], rows), *drops, f"written: {output}"])
 
 
@@ -294,12 +280,7 @@ def inspect(path: Path, sheet: Path | None, seed: int, as_json: bool) -> None:
 
     with only_errors():  # the summary holds the warnings
         summary = inspect_recording(path)
-    head = f"{summary.path}: {summary.format}, {summary.size_bytes} bytes, {summary.messages} messages, "
-    head += f"{summary.duration_s:.3f} s from {summary.start_utc}"
-    frames = [f"frame {f.child} in {f.parent}: {f.count}, {f.rate_hz or 0:.3g} Hz" for f in summary.frames]
-    columns = ["topic", "type", "count", "rate", "largest gap", "content"]
-    warnings = [f"! {warning}" for warning in summary.warnings]
-    show(summary.as_dict(), as_json, [head, table(columns, summary.rows()), *frames, *warnings])
+    show(summary.as_dict(), as_json, recording_lines(summary))
 
 
 def _inspect_dataset(path: Path, sheet: Path | None, as_json: bool) -> None:
@@ -309,23 +290,8 @@ def _inspect_dataset(path: Path, sheet: Path | None, as_json: bool) -> None:
     summary = inspect_dataset(path)
     if sheet is not None:
         contact_sheet(Dataset.open(path), sheet)
-    width, height = summary.size
-    head = f"{summary.path}: {width}x{height}, {summary.shards} shards, {summary.bytes} bytes"
-    rows = [
-        (g.split, g.domain, g.samples, g.labelled, ", ".join(g.label_sources), _interval(g.sun_elevation_deg), g.valid)
-        for g in summary.groups
-    ]
-    columns = ["split", "domain", "samples", "labelled", "labels by", "sun (deg)", "thermal covers"]
-    groups = [f"{group.split}, {group.domain}" for group in summary.groups]
-    names = sorted({name for group in summary.groups for name in group.classes})
-    shares = [[name, *(group.classes.get(name, 0.0) for group in summary.groups)] for name in names]
-    drops = [f"left out: {count} ({reason})" for reason, count in summary.drops.items()]
-    lines = [head, table(columns, rows), *([table(["share of pixels", *groups], shares)] if names else []), *drops]
-    show(summary.as_dict(), as_json, [*lines, *([f"contact sheet: {sheet}"] if sheet else [])])
-
-
-def _interval(bounds: tuple[float, float] | None) -> str:
-    return "unknown" if bounds is None else f"{bounds[0]:.1f} to {bounds[1]:.1f}"
+    written = [f"contact sheet: {sheet}"] if sheet else []
+    show(summary.as_dict(), as_json, [*dataset_lines(summary), *written])
 
 
 @main.command()
@@ -398,18 +364,7 @@ def evaluate(
         from heatnet.segmentation.report import write_report
 
         write_report(source, dataset, split, report, names)
-    show(summary, as_json, [*_scores(summary), *([f"report: {report}"] if report else [])])
-
-
-def _scores(summary: dict[str, Any]) -> Iterable[str]:
-    """One table of mean IoU a model and domain, and one of IoU a class."""
-    parts = [part for part in ("day", "night", "combined", "pooled") if summary.get(part)]
-    models = summary["models"]
-    rows = [[name, *(scores[part]["miou"] for part in parts)] for name, scores in models.items()]
-    yield table(["mean IoU", *parts], rows)
-    columns = [(name, part) for part in parts if part in ("day", "night") for name in models]
-    rows = [[c, *(models[n][p]["iou"].get(c) for n, p in columns)] for c in summary["classes_scored"]]
-    yield table(["IoU", *(f"{part}: {name}" for name, part in columns)], rows)
+    show(summary, as_json, [*score_lines(summary), *([f"report: {report}"] if report else [])])
 
 
 @main.command()
@@ -424,9 +379,12 @@ def demo(out_dir: Path, seed: int, as_json: bool) -> None:
     from heatnet.demo import DemoConfig, demo_commands
 
     for made, arguments in demo_commands(out_dir, DemoConfig(seed=seed)):
-        if not made.exists():
+        if made is not None and made.exists():
+            continue
+        last = arguments[0] == "eval"
+        with contextlib.redirect_stdout(sys.stderr if as_json and not last else sys.stdout):
             click.echo(f"$ heatnet {' '.join(arguments)}", err=as_json)
-            main.main(arguments, standalone_mode=False)
+            main.main([*arguments, *(["--json"] if as_json and last else [])], standalone_mode=False)
 
 
 if __name__ == "__main__":

@@ -12,11 +12,15 @@ class DemoConfig:
     train_frames: int = 20  # key frames each of the day and the night drive that train
     test_frames: int = 8  # key frames each of the day and the night drive, in another street, that test
     scale: float = 0.5  # of the rig's resolutions: training sees half of them anyway
+    training: tuple[str, ...] = ("--preset", "laptop")  # options of `heatnet train`
     seed: int = 0
 
 
-def demo_commands(folder: Path, config: DemoConfig) -> Iterator[tuple[Path, list[str]]]:
-    """Each step as (what it makes, the arguments of `heatnet`); a step whose result exists need not run again."""
+def demo_commands(folder: Path, config: DemoConfig) -> Iterator[tuple[Path | None, list[str]]]:
+    """Each step as (what it makes, the arguments of `heatnet`); a step whose result exists need not run again.
+
+    Steps with None go on by themselves where they were stopped.
+    """
     drives = {}
     for split, frames, seed in (("train", config.train_frames, 1), ("test", config.test_frames, 2)):
         for domain in ("day", "night"):
@@ -33,7 +37,7 @@ def demo_commands(folder: Path, config: DemoConfig) -> Iterator[tuple[Path, list
     yield chain, ["calibrate", *training, "--rig", str(rough), "-o", str(chain), "--report", str(report)]
     dataset, run = folder / "dataset", folder / "run"
     build = ["--calibration", str(chain), "-o", str(dataset)]
-    yield dataset / "no", ["build-dataset", *training, *build]
-    yield dataset / "no", ["build-dataset", *testing, *build, "--split", "test"]
-    yield run / "no", ["train", str(dataset), "-o", str(run), "--preset", "laptop", "--resume"]
-    yield run / "no", ["eval", str(run), str(dataset), "--report", str(folder / "report.html")]
+    yield None, ["build-dataset", *training, *build]
+    yield None, ["build-dataset", *testing, *build, "--split", "test"]
+    yield None, ["train", str(dataset), "-o", str(run), *config.training, "--resume"]
+    yield None, ["eval", str(run), str(dataset), "--report", str(folder / "report.html")]
