@@ -38,6 +38,7 @@ class Commands(click.Group):
 
 SYSTEM_LIBRARIES = {  # Debian's packages of what OpenCV and open3d load
     "libusb-1.0": "libusb-1.0-0",
+    "libEGL": "libegl1",
     "libGL": "libgl1",
     "libgomp": "libgomp1",
     "libgthread-2.0": "libglib2.0-0",

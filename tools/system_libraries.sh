@@ -4,6 +4,7 @@ set -eu
 missing=""
 have() { ldconfig -p 2>/dev/null | grep -q "$1" || ls /usr/lib/*/"$1"* /usr/lib/"$1"* >/dev/null 2>&1; }
 have libusb-1.0.so.0 || missing="$missing libusb-1.0-0"
+have libEGL.so.1 || missing="$missing libegl1"
 have libGL.so.1 || missing="$missing libgl1"
 have libgthread-2.0.so.0 || missing="$missing libglib2.0-0"
 have libgomp.so.1 || missing="$missing libgomp1"
