@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from heatnet import __version__
 from heatnet.display import dataset_lines, drop_lines, recording_lines, score_lines, table
@@ -58,7 +59,9 @@ def _library_message(error: Exception) -> str:
 
 def common(command: Command) -> Command:
     """Add the options that every command has."""
-    command = click.option("--seed", type=int, default=0, show_default=True, help="Makes a run repeatable.")(command)
+    command = click.option(
+        "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Makes a run repeatable."
+    )(command)
     return click.option("--json", "as_json", is_flag=True, help="A machine-readable summary on stdout.")(command)
 
 
@@ -299,11 +302,11 @@ def _inspect_dataset(path: Path, sheet: Path | None, as_json: bool) -> None:
 @click.argument("dataset", type=PATH)
 @click.option("-o", "--output", "run_folder", required=True, type=PATH, help="The run: checkpoints, curves, report.")
 @click.option(
-    "--stage", type=click.Choice(["rgb-teacher", "thermal-teacher", "heatnet", "all"]), default="all", show_default=True
+    "--stage",
+    type=click.Choice(["rgb-teacher", "thermal-teacher", "heatnet", "all"]),
+    help="One of them.  [default: all]",
 )
-@click.option(
-    "--modalities", default="rgb,thermal", show_default=True, help="Of the student: rgb,thermal, rgb, thermal."
-)
+@click.option("--modalities", help="Of the student: rgb,thermal, rgb or thermal.  [default: rgb,thermal]")
 @click.option("--preset", type=click.Choice(["default", "laptop"]), default="default", show_default=True)
 @click.option("--config", "config_file", type=PATH, help="JSON with any of the settings in a run's config.json.")
 @click.option("--resume", is_flag=True, help="Go on where the run stopped.")
@@ -312,8 +315,8 @@ def _inspect_dataset(path: Path, sheet: Path | None, as_json: bool) -> None:
 def train(
     dataset: Path,
     run_folder: Path,
-    stage: str,
-    modalities: str,
+    stage: str | None,
+    modalities: str | None,
     preset: str,
     config_file: Path | None,
     resume: bool,
@@ -334,7 +337,10 @@ def train(
     config = laptop() if preset == "laptop" else TrainConfig()
     if config_file is not None:
         config = read_config(config_file, config)
-    config = replace(config, stage=stage, modalities=tuple(modalities.split(",")), seed=seed)
+    given: dict[str, Any] = {"stage": stage, "modalities": tuple(modalities.split(",")) if modalities else None}
+    if click.get_current_context().get_parameter_source("seed") is ParameterSource.COMMANDLINE:
+        given["seed"] = seed
+    config = replace(config, **{name: value for name, value in given.items() if value is not None})
     summary = run(dataset, run_folder, config, resume, init_from)
     lines = [f"{name}: {json.dumps(result, default=str)}" for name, result in summary["stages"].items()]
     show(summary, as_json, [*lines, f"run: {run_folder}"])
@@ -357,14 +363,11 @@ def evaluate(
     heatnet eval run/heatnet/best.pt dataset --split val --classes car,person,bicycle
     """
     from heatnet.segmentation.evaluate import evaluate as run
+    from heatnet.segmentation.report import write_report
 
     names = classes.split(",") if classes else None
     report = report or (source / "report.html" if source.is_dir() else None)
-    summary = run(source, dataset, split, names)
-    if report is not None:
-        from heatnet.segmentation.report import write_report
-
-        write_report(source, dataset, split, report, names)
+    summary = write_report(source, dataset, split, report, names) if report else run(source, dataset, split, names)
     show(summary, as_json, [*score_lines(summary), *([f"report: {report}"] if report else [])])
 
 

@@ -40,4 +40,4 @@ def demo_commands(folder: Path, config: DemoConfig) -> Iterator[tuple[Path | Non
     yield None, ["build-dataset", *training, *build]
     yield None, ["build-dataset", *testing, *build, "--split", "test"]
     yield None, ["train", str(dataset), "-o", str(run), *config.training, "--resume"]
-    yield None, ["eval", str(run), str(dataset), "--report", str(folder / "report.html")]
+    yield None, ["eval", str(run), str(dataset)]

@@ -26,7 +26,7 @@ def test_the_chain_runs_from_simulated_drives_to_a_report_and_again_without_doin
                 done = CliRunner().invoke(main, arguments)
                 assert done.exit_code == 0, (arguments, done.output)
         assert "heatnet" in done.output
-    assert (tmp_path / "demo" / "report.html").stat().st_size > 10_000
+    assert (tmp_path / "demo" / "run" / "report.html").stat().st_size > 10_000
     assert (tmp_path / "demo" / "calibration.html").stat().st_size > 10_000
     scores = json.loads((CliRunner().invoke(main, [*arguments, "--json"])).stdout)
     assert set(scores["models"]) == {"rgb_teacher", "thermal_teacher", "heatnet"}
