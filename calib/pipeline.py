@@ -1,19 +1,18 @@
 """Calibration of thermal cameras without a target: see docs/calibration.md of the project's brief."""
 
-import logging
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
-from heatnet.calib.coarse import CoarseConfig, Sight, search_pose
+from heatnet.calib.basin import SCORED, find_basin
+from heatnet.calib.coarse import CoarseConfig
 from heatnet.calib.edges import EdgeConfig
 from heatnet.calib.parameters import Estimate, Prior
-from heatnet.calib.refine import APPROACH, FINAL, SETTLE, Fit, Observe, refine, refine_jointly
+from heatnet.calib.refine import FINAL, SETTLE, Fit, Observe, refine, refine_jointly
 from heatnet.calib.result import CalibrationResult, CameraResult, FrameUse, Status, write_calibration
 from heatnet.calib.rig import Rig, RigCamera
-from heatnet.calib.scene import Scene, observer, prepare
-from heatnet.calib.score import BLUR_PX, Score, agreement, score
+from heatnet.calib.scene import observer, prepare
+from heatnet.calib.score import BLUR_PX, Score, score
 from heatnet.calib.solve import thinned
 from heatnet.calib.uncertainty import AlignmentGrid, estimate_uncertainty, held_out, split_halves, stated_error
 from heatnet.calib.views import Views
@@ -22,9 +21,7 @@ from heatnet.progress import track
 
 __all__ = ["CalibrationConfig", "CalibrationResult", "calibrate", "write_calibration"]
 
-log = logging.getLogger(__name__)
 LEAST_MATCHES = 500
-SCORED = 10_000  # landmarks that the second score asks
 DEPTHS = ("auto", "stereo")
 
 
@@ -58,7 +55,7 @@ def calibrate(views: Views, rig: Rig, config: CalibrationConfig = CalibrationCon
     guesses = [Estimate(c.camera, c.cam_from_cam0) for c in cameras]
     observes = [observer(scenes, c.name) for c in cameras]
     starts = [
-        _find_basin(scenes, c, guess, config)
+        find_basin(scenes, c, guess, config.prior, config.coarse, config.coarse_views)
         for c, guess in zip(track(cameras, "Searching the thermal cameras"), guesses, strict=True)
     ]
     settled = [
@@ -73,27 +70,6 @@ def calibrate(views: Views, rig: Rig, config: CalibrationConfig = CalibrationCon
     for result in results:
         rig = rig.with_camera(result.after)
     return CalibrationResult(rig, tuple(results), asdict(config), scenes)
-
-
-def _find_basin(scenes: Sequence[Scene], camera: RigCamera, guess: Estimate, config: CalibrationConfig) -> Estimate:
-    """Search widely, refine what is promising, and keep what the second score likes best."""
-    seeing = [s for s in scenes if s.view.thermal.get(camera.name)]
-    if not seeing:
-        raise CalibrationError(f"{camera.topic}: no thermal frame near the key frames that have edges")
-    chosen = [seeing[i] for i in np.unique(np.linspace(0, len(seeing) - 1, config.coarse_views).astype(int))]
-    sights = [Sight(s.landmarks, s.view.thermal[camera.name][0].pixels) for s in chosen]
-    observe = observer(chosen, camera.name)
-    best, best_agreement = guess, -1.0
-    for candidate in search_pose(sights, guess, config.coarse):
-        try:
-            refined = refine(observe, candidate, guess, config.prior, APPROACH)
-        except np.linalg.LinAlgError:
-            continue
-        agreed, _ = agreement(thinned(observe(BLUR_PX, 1), SCORED), refined)
-        log.debug("%s: candidate agrees by %.3f", camera.name, agreed)
-        if agreed > best_agreement:
-            best, best_agreement = refined, agreed
-    return best
 
 
 def _result(

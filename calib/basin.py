@@ -1,0 +1,80 @@
+"""Which of many beginnings leads to the right calibration: searched widely, refined, and judged by the second score."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from heatnet.calib.coarse import CoarseConfig, Sight, search_pose
+from heatnet.calib.parameters import Estimate, Prior
+from heatnet.calib.refine import APPROACH, Observe, Stage, refine
+from heatnet.calib.rig import RigCamera
+from heatnet.calib.scene import Scene, observer
+from heatnet.calib.score import BLUR_PX, agreement
+from heatnet.calib.solve import thinned
+from heatnet.errors import CalibrationError
+
+log = logging.getLogger(__name__)
+SCORED = 10_000  # landmarks that the second score asks
+BENDS = (-0.1, -0.05, 0.05, 0.1)  # of k2
+BENT_RADIUS_2 = 0.2  # squared radius at which k1 makes up for the bend: most edges lie about there
+ROUNDS = 4
+BETTER = 0.002  # of agreement
+SETTLE_BENT = (Stage(8, 1.5, ("rotation", "f", "k1"), 3, 1, 6_000), APPROACH[-1])
+
+
+def find_basin(
+    scenes: Sequence[Scene], camera: RigCamera, guess: Estimate, prior: Prior, coarse: CoarseConfig, views: int
+) -> Estimate:
+    """The most convincing estimate of `camera` around `guess`, from `views` of the scenes.
+
+    Raises CalibrationError where no scene has a thermal frame of this camera.
+    """
+    seeing = [s for s in scenes if s.view.thermal.get(camera.name)]
+    if not seeing:
+        raise CalibrationError(f"{camera.topic}: no thermal frame near the key frames that have edges")
+    chosen = [seeing[i] for i in np.unique(np.linspace(0, len(seeing) - 1, views).astype(int))]
+    sights = [Sight(s.landmarks, s.view.thermal[camera.name][0].pixels) for s in chosen]
+    observe = observer(chosen, camera.name)
+    best, agreed = guess, -1.0
+    for candidate in search_pose(sights, guess, coarse):
+        refined, score = _try(observe, candidate, guess, prior, APPROACH)
+        log.debug("%s: candidate agrees by %.3f", camera.name, score)
+        if score > agreed:
+            best, agreed = refined, score
+    return _climb(observe, best, agreed, guess, prior)
+
+
+def _climb(observe: Observe, best: Estimate, agreed: float, guess: Estimate, prior: Prior) -> Estimate:
+    """Try lenses that differ in the corners only, as long as that helps.
+
+    Few edges lie in the corners, and a search that is lost there finds its way back to the same wrong lens.
+    """
+    if best.camera.model != "radtan":
+        return best
+    for _ in range(ROUNDS):
+        tries = [_try(observe, _bent(best, bend), guess, prior, SETTLE_BENT) for bend in BENDS]
+        better, score = max(tries, key=lambda pair: pair[1])
+        if score < agreed + BETTER:
+            return best
+        best, agreed = better, score
+    return best
+
+
+def _bent(estimate: Estimate, bend: float) -> Estimate:
+    """The estimate with k2 changed and the middle of the image kept."""
+    distortion = estimate.camera.distortion.copy()
+    distortion[:2] += -bend * BENT_RADIUS_2, bend
+    return replace(estimate, camera=replace(estimate.camera, distortion=distortion))
+
+
+def _try(
+    observe: Observe, start: Estimate, guess: Estimate, prior: Prior, stages: Sequence[Stage]
+) -> tuple[Estimate, float]:
+    """A start refined, and how well its edges agree; below every agreement where it leads nowhere."""
+    try:
+        refined = refine(observe, start, guess, prior, stages)
+    except np.linalg.LinAlgError:
+        return start, -1.0
+    return refined, agreement(thinned(observe(BLUR_PX, 1), SCORED), refined)[0]
