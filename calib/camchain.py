@@ -42,6 +42,12 @@ def read_rig(path: Path, thermal_topics: Iterable[str] = ()) -> Rig:
 
 def write_rig(path: Path, rig: Rig) -> None:
     """Write a rig file that `read_rig` and Kalibr read; keys this package does not know come out as they came in."""
+    with atomic_file(path) as temporary:
+        temporary.write_text(rig_text(rig))
+
+
+def rig_text(rig: Rig) -> str:
+    """The YAML of a rig file."""
     document = copy.deepcopy(rig.document)
     previous = Rigid.identity()
     for entry in rig.cameras:
@@ -53,8 +59,7 @@ def write_rig(path: Path, rig: Rig) -> None:
     if rig.body is not None:
         document["body"] = {**document.get("body", {}), **_body_document(rig.body)}
         _put_transform(document["body"], "T_cam0_body", rig.body.cam0_from_body)
-    with atomic_file(path) as temporary:
-        temporary.write_text(yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=200))
+    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=200)
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from heatnet.calib.camchain import write_rig
+from heatnet.calib.camchain import rig_text
 from heatnet.calib.parameters import POSE, Estimate
 from heatnet.calib.refine import Fit
 from heatnet.calib.rig import Rig, RigCamera
@@ -16,10 +16,12 @@ from heatnet.calib.rigid import rotation_log
 from heatnet.calib.scene import Scene
 from heatnet.calib.score import Score
 from heatnet.calib.uncertainty import AlignmentGrid, Uncertainty
+from heatnet.errors import CalibrationError
 from heatnet.files import atomic_file
 
 Status = Literal["good", "inconclusive"]
 FORMAT_VERSION = 1
+BESIDE = "calibration.json"  # what the camchain is explained in
 PRIOR_RULES = 0.5  # from this share on a value is called the prior's
 TIED = 0.95  # correlation from which two parameters are called tied
 
@@ -151,13 +153,24 @@ class CalibrationResult:
 def write_calibration(result: CalibrationResult, path: Path) -> Path:
     """Write the camchain YAML at `path` and calibration.json beside it; returns the path of the latter.
 
-    Each is whole or not there.
+    Both are on the disk before either takes its name. Raises CalibrationError where `path` cannot name a camchain,
+    HeatNetError where the system refuses.
     """
-    beside = path.with_name("calibration.json")
-    with atomic_file(beside) as temporary:
-        temporary.write_text(json.dumps(_finite(result.as_dict()), indent=1, allow_nan=False))
-    write_rig(path, result.rig)
+    beside = path.parent / BESIDE
+    _refuse_output(path, beside)
+    with atomic_file(beside) as described:
+        described.write_text(json.dumps(_finite(result.as_dict()), indent=1, allow_nan=False))
+        with atomic_file(path) as camchain:
+            camchain.write_text(rig_text(result.rig))
     return beside
+
+
+def _refuse_output(path: Path, beside: Path) -> None:
+    if path.name == BESIDE:
+        raise CalibrationError(f"{path}: {BESIDE} is written beside the camchain; name the camchain something.yaml")
+    for output in (path, beside):
+        if output.is_dir():
+            raise CalibrationError(f"{output}: is a folder, where a file is to be written")
 
 
 def _finite(value: Any) -> Any:

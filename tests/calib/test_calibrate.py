@@ -88,6 +88,32 @@ def test_a_full_disk_leaves_no_half_written_calibration(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_camchain_that_cannot_be_written_leaves_no_new_calibration_json(
+    tmp_path: Path, result: CalibrationResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "refined.yaml").write_text("old")
+    (tmp_path / "calibration.json").write_text("old too")
+    write_text = Path.write_text
+
+    def refuse(self: Path, text: str) -> int:
+        if "refined.yaml" in self.name:
+            self.touch()
+            raise OSError(28, "No space left on device")
+        return write_text(self, text)
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    with pytest.raises(HeatNetError, match=r"/refined\.yaml: .*No space left"):
+        write_calibration(result, tmp_path / "refined.yaml")
+    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"refined.yaml": "old", "calibration.json": "old too"}
+
+
+def test_an_output_that_cannot_hold_a_camchain_is_refused(tmp_path: Path, result: CalibrationResult) -> None:
+    for path, words in ((tmp_path, "is a folder"), (tmp_path / "calibration.json", "beside the camchain")):
+        with pytest.raises(CalibrationError, match=words):
+            write_calibration(result, path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def changed(views: Views, change: object, count: int = 2) -> Views:
     """The first key frames with one change each."""
     return replace(views, views=tuple(change(v) for v in views.views[:count]))  # type: ignore[operator]
