@@ -1,6 +1,6 @@
 """The thirteen classes, the label that is none, and which of them are scored."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from heatnet.dataset_tools.classes import CLASS_NAMES
 from heatnet.errors import TrainingError
@@ -28,8 +28,3 @@ def class_ids(names: Sequence[str] | None) -> tuple[int, ...]:
         known = ", ".join(CLASSES[:BACKGROUND])
         raise TrainingError(f"classes {', '.join(unknown) or 'none'}: not scored; choose from {known}")
     return tuple(sorted({CLASSES.index(name) for name in wanted}))
-
-
-def class_names(ids: Iterable[int]) -> tuple[str, ...]:
-    """The names of these class ids."""
-    return tuple(CLASSES[index] for index in ids)

@@ -76,7 +76,7 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        self.network("heatnet")
+        object.__setattr__(self, "modalities", self.network("heatnet").modalities)  # checked, and in one order
         _check(self.stage in (*STAGES, "all"), "stage", self.stage, f"all, {', '.join(STAGES)}")
         _check(self.optimizer in ("adamw", "rmsprop"), "optimizer", self.optimizer, "adamw or rmsprop")
         _check(self.critic_loss in ("mse", "bce"), "critic_loss", self.critic_loss, "mse or bce")
@@ -112,9 +112,14 @@ class TrainConfig:
         )
 
     def augmentation(self, stage: str) -> AugmentConfig:
-        """How a stage's frames are varied: the RGB teacher is for day images, so it sees RGB, and by day."""
+        """How a stage's frames are varied: the RGB teacher is for day images, so it sees RGB, and by day.
+
+        RGB is taken away only from a network that has thermal to rely on.
+        """
         if stage == "rgb-teacher":
             return dataclasses.replace(self.augment, night_like=0.0, drop_rgb=0.0)
+        if "thermal" not in self.network(stage).modalities:
+            return dataclasses.replace(self.augment, drop_rgb=0.0)
         return self.augment
 
     def steps(self, stage: str) -> int:

@@ -50,5 +50,6 @@ def probabilities(network: PSPNet, frame: Frame, scale: float, flip: bool = Fals
 def _softmax(network: PSPNet, rgb: Tensor, thermal: Tensor) -> Tensor:
     height, width = rgb.shape[-2:]
     border = (0, -width % STRIDE, 0, -height % STRIDE)
-    logits = network(pad(rgb, border), pad(thermal, border)).logits[..., :height, :width]
+    black = -1.0  # beyond the frame, as `warp` leaves it in training
+    logits = network(pad(rgb, border, value=black), pad(thermal, border)).logits[..., :height, :width]
     return torch.softmax(logits.float(), dim=1)

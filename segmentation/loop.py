@@ -123,12 +123,7 @@ class Trainer:
     def resume(self) -> None:
         """Go on where last.pt left off. Raises TrainingError where it is missing or of other settings."""
         path = self.folder / "last.pt"
-        point = load_checkpoint(path)
-        different = [
-            name for name in _settings(self.config) if _settings(self.config)[name] != _settings(point.config)[name]
-        ]
-        if different or point.stage != self.stage.name:
-            raise TrainingError(f"{path}: was trained with other settings ({', '.join(different) or point.stage})")
+        point = load_resumable(path, self.stage.name, self.config)
         state = point.training
         try:
             self.stage.network.load_state_dict(state["network"])
@@ -142,6 +137,16 @@ class Trainer:
             raise TrainingError(f"{path}: cannot be resumed ({type(error).__name__}: {error})") from error
         self.average.network.load_state_dict(point.weights)
         self.step, self.best = point.step, point.metrics or None
+
+
+def load_resumable(path: Path, stage: str, config: TrainConfig) -> Checkpoint:
+    """The checkpoint to go on from with `config`. Raises TrainingError where it is of another stage or settings."""
+    point = load_checkpoint(path)
+    own, there = _settings(config), _settings(point.config)
+    different = [name for name in own if own[name] != there[name]]
+    if different or point.stage != stage:
+        raise TrainingError(f"{path}: was trained with other settings ({', '.join(different) or point.stage})")
+    return point
 
 
 def _settings(config: TrainConfig) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from torch.nn.functional import (
     binary_cross_entropy_with_logits,
     cross_entropy,
     mse_loss,
-    softmax,
 )
 
 from heatnet.segmentation.classes import IGNORE
@@ -40,11 +39,6 @@ def pixel_weights(label: Tensor, class_weights: Tensor | None = None, counted: T
 def supervised_loss(logits: Tensor, label: Tensor, weights: Tensor) -> Tensor:
     """Weighted mean of the cross entropy over the pixels of a batch."""
     return weighted_mean(pixel_cross_entropy(logits, label), weights)
-
-
-def confidence_of(logits: Tensor) -> Tensor:
-    """The largest class probability of each pixel: (B, 13, H, W) to (B, H, W) in [1/13, 1]; softmax taken once."""
-    return softmax(logits, dim=1).amax(dim=1)
 
 
 def class_weights_from(share: Tensor, exponent: float) -> Tensor:

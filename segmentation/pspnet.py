@@ -47,6 +47,7 @@ class NetworkConfig:
             raise TrainingError(f"fusion {self.fusion!r}: unknown; choose early or late")
         if not known or sorted(known) != sorted(self.modalities):
             raise TrainingError(f"modalities {','.join(self.modalities)!r}: choose rgb, thermal or rgb,thermal")
+        object.__setattr__(self, "modalities", tuple(known))  # in whatever order they are given: the same network
         if not (0.05 <= self.width <= 4 and 0.05 <= self.head_width <= 4):
             raise TrainingError(f"width {self.width} and {self.head_width} of the head: must be between 0.05 and 4")
         if self.steps not in (1, 2, 3):

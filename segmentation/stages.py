@@ -11,7 +11,7 @@ from heatnet.dataset_tools.shards import Dataset, SampleRef
 from heatnet.errors import TrainingError
 from heatnet.progress import track
 from heatnet.segmentation.checkpoint import describe, load_checkpoint
-from heatnet.segmentation.classes import CLASS_COUNT
+from heatnet.segmentation.classes import CLASS_COUNT, IGNORE
 from heatnet.segmentation.config import TrainConfig
 from heatnet.segmentation.critic import make_critics
 from heatnet.segmentation.data import Batch, Pairs, Source
@@ -110,13 +110,20 @@ def night_source(data: Dataset, run: Path) -> Source:
 
 
 def label_frames(data: Dataset, refs: Sequence[SampleRef], teacher: Path, folder: Path) -> LabelStore:
-    """Let a teacher label the clean frames `refs`: most probable class and its probability, each with its mirror."""
+    """Let a teacher label the clean frames `refs`: most probable class and its probability, each with its mirror.
+
+    Where a thermal teacher has no thermal it was never trained: no label there, of confidence 0.
+    """
     checkpoint = load_checkpoint(teacher)
     network = checkpoint.build().to(_device())
     store = LabelStore(folder)
     for ref in track(refs, f"labelling with {checkpoint.stage}"):
-        result = probabilities(network, read_frame(data, ref), checkpoint.config.scale, flip=True)
-        store.write(ref, result.argmax(axis=0).astype("uint8"), result.max(axis=0))
+        frame = read_frame(data, ref)
+        result = probabilities(network, frame, checkpoint.config.scale, flip=True)
+        label, confidence = result.argmax(axis=0).astype("uint8"), result.max(axis=0)
+        if network.config.modalities == ("thermal",):
+            label[~frame.valid], confidence[~frame.valid] = IGNORE, 0
+        store.write(ref, label, confidence)
     return store
 
 

@@ -14,7 +14,7 @@ from heatnet.files import atomic_file
 from heatnet.segmentation.checkpoint import initialise_from
 from heatnet.segmentation.config import STAGES, TrainConfig, as_plain
 from heatnet.segmentation.evaluate import validator
-from heatnet.segmentation.loop import Trainer
+from heatnet.segmentation.loop import Trainer, load_resumable
 from heatnet.segmentation.report import write_report
 from heatnet.segmentation.stages import BUILDERS, folder_of, hand_labelled
 
@@ -34,7 +34,7 @@ def train(
     data = Dataset.open(dataset)
     stages = _plan(data, config)
     _check_data(data, run, stages)
-    _check_run(run, stages, resume, init_from)
+    _check_run(run, stages, config, resume, init_from)
     _write_config(run, config)
     reached = {name: _run_stage(data, run, config, name, resume, init_from) for name in stages}
     if data.refs(split="val", labelled=True):
@@ -68,12 +68,15 @@ def _check_data(data: Dataset, run: Path, stages: Sequence[str]) -> None:
         raise TrainingError(f"{teacher}: missing; stage heatnet needs it (train --stage thermal-teacher first)")
 
 
-def _check_run(run: Path, stages: Sequence[str], resume: bool, init_from: Path | None) -> None:
+def _check_run(run: Path, stages: Sequence[str], config: TrainConfig, resume: bool, init_from: Path | None) -> None:
+    """Refuse what cannot be run while the run is still as it was found."""
     if init_from is not None and (resume or len(stages) != 1):
         raise TrainingError("--init-from goes with one --stage and without --resume: it starts that stage anew")
     begun = [name for name in stages if (run / folder_of(name) / "last.pt").is_file()]
     if begun and not resume:
         raise TrainingError(f"{run / folder_of(begun[0])}: already trained; --resume goes on, another run starts anew")
+    for folder in map(folder_of, begun):
+        load_resumable(run / folder / "last.pt", folder, config)
     if resume and not (run / "config.json").is_file():
         _log.warning("%s: nothing to resume there, so the run begins", run)
 

@@ -38,7 +38,9 @@ class Evil:
         return (print, ("run",))
 
 
-def test_what_is_no_checkpoint_is_refused_and_never_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_no_checkpoint_is_refused_and_never_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
+) -> None:
     (tmp_path / "text.pt").write_text("no checkpoint")
     (tmp_path / "empty.pt").write_bytes(b"")
     (tmp_path / "evil.pt").write_bytes(pickle.dumps(Evil()))
@@ -50,6 +52,7 @@ def test_what_is_no_checkpoint_is_refused_and_never_run(tmp_path: Path, capsys: 
         with pytest.raises(TrainingError, match=f"{name}.pt"):
             load_checkpoint(tmp_path / f"{name}.pt")
     assert "run" not in capsys.readouterr().out
+    assert not recwarn.list  # the message alone is what the user sees
 
 
 def test_a_checkpoint_of_another_version_or_with_weights_of_another_network_is_refused(tmp_path: Path) -> None:

@@ -4,11 +4,9 @@ import math
 
 import pytest
 import torch
-from torch.nn.functional import softmax
 
 from heatnet.segmentation.losses import (
     class_weights_from,
-    confidence_of,
     confusion_loss,
     critic_loss,
     domain_loss,
@@ -47,15 +45,6 @@ def test_confidence_weighs_pixels_before_the_mean() -> None:
     first = math.log(math.exp(2) + 12) - 2
     expected = (1 * first + 0.5 * math.log(13)) / 1.5
     assert supervised_loss(logits, label, torch.tensor([[[1.0, 0.5]]])).item() == pytest.approx(expected)
-
-
-def test_confidence_is_the_largest_probability_of_one_softmax() -> None:
-    logits = torch.zeros(2, 13, 1, 1)
-    logits[0, 7] = 20.0
-    confidence = confidence_of(logits)
-    assert confidence.shape == (2, 1, 1)
-    assert confidence.flatten().tolist() == pytest.approx([1.0, 1 / 13], abs=1e-6)
-    assert softmax(softmax(logits, 1), 1).amax(1)[0].item() < 0.19  # the defect confined it so
 
 
 def test_weighted_mean_is_unchanged_when_all_weights_are_scaled() -> None:

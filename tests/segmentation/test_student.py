@@ -4,6 +4,7 @@ import copy
 import math
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,7 +12,8 @@ from heatnet.errors import TrainingError
 from heatnet.segmentation.config import TrainConfig, laptop
 from heatnet.segmentation.critic import detached, make_critics, part
 from heatnet.segmentation.data import Batch, Frames
-from heatnet.segmentation.inference import inference
+from heatnet.segmentation.frames import Frame
+from heatnet.segmentation.inference import inference, probabilities
 from heatnet.segmentation.optimizer import Average, learning_rate_factor, make_optimizer, update
 from heatnet.segmentation.pspnet import NetworkConfig, PSPNet
 from heatnet.segmentation.student import Student, critic_step, student_step
@@ -99,6 +101,45 @@ def test_confidence_weighs_the_night_terms_only_where_it_differs() -> None:
     doubtful = Frames(**{**vars(night), "confidence": torch.zeros(2, 64, 64)})
     terms = student_step(make_student(), Batch(frames(), doubtful), CONFIG, confuse=False)
     assert terms["night"] == 0 and terms["day"] > 0
+
+
+class FixedCritic(torch.nn.Module):
+    """Scores 0.25 for the upper half of any image and 0.75 for the lower one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.level = torch.nn.Parameter(torch.zeros(()))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return torch.tensor([0.25, 0.75]).view(1, 1, 2, 1).expand(len(features), 1, 2, 1) + self.level
+
+
+def test_confusion_acts_where_the_night_teacher_is_in_doubt() -> None:
+    student = make_student()
+    student.critics = torch.nn.ModuleList([FixedCritic()])
+    student.critic_optimizer = make_optimizer(student.critics.parameters(), CONFIG, 1e-3)
+    confidence = torch.full((2, 64, 64), 0.9)
+    confidence[:, 32:] = 0.2
+    night = Frames(**{**vars(frames(5)), "confidence": confidence})
+    terms = student_step(student, Batch(frames(), night), CONFIG, confuse=True)
+    by_day = (0.75**2 + 0.25**2) / 2
+    by_night = (0.1 * 0.75**2 + 0.8 * 0.25**2) / (0.1 + 0.8)
+    assert terms["confusion"] == pytest.approx(by_day + by_night, rel=1e-4)
+
+
+def test_inference_sees_black_beyond_the_frame_as_training_does() -> None:
+    torch.manual_seed(0)
+    network = PSPNet(NetworkConfig(width=0.1, steps=1))
+    black = Frame(
+        rgb=np.zeros((64, 64, 3), np.uint8),
+        thermal=np.zeros((64, 64), np.float32),
+        valid=np.zeros((64, 64), bool),
+        label=np.full((64, 64), 13, np.uint8),
+        confidence=np.ones((64, 64), np.float32),
+    )
+    black.rgb[:60, :60] = np.random.default_rng(0).integers(0, 255, (60, 60, 3))
+    cut = Frame(**{name: image[:60, :60] for name, image in vars(black).items()})
+    assert np.allclose(probabilities(network, cut, 1.0), probabilities(network, black, 1.0)[:, :60, :60], atol=1e-6)
 
 
 def test_the_thermal_teacher_ignores_pixels_without_thermal() -> None:

@@ -7,18 +7,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from segmentation_toys import tiny
 
-from heatnet.dataset_tools.shards import Dataset
+from heatnet.dataset_tools.shards import Dataset, Manifest, ShardInfo, write_manifest, write_shard
 from heatnet.errors import DatasetError, HeatNetError, TrainingError
-from heatnet.segmentation.checkpoint import load_checkpoint
+from heatnet.segmentation.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from heatnet.segmentation.config import AugmentConfig
 from heatnet.segmentation.evaluate import evaluate
 from heatnet.segmentation.loop import Trainer
+from heatnet.segmentation.pspnet import PSPNet
 from heatnet.segmentation.run_log import read_metrics
-from heatnet.segmentation.stages import day_source, thermal_teacher
+from heatnet.segmentation.stages import day_source, label_frames, thermal_teacher
 from heatnet.segmentation.train import train
 
 
@@ -82,25 +84,43 @@ def test_a_run_that_was_killed_goes_on_as_if_it_had_not_been(
     assert all(torch.equal(whole[name], broken[name]) for name in whole)
 
 
-def test_labels_by_night_do_not_change_the_training(
-    make_dataset: Callable[..., Path], toy_dataset: Path, tmp_path: Path
-) -> None:
-    """The same images with and without night labels (the shard's source is not among what training reads)."""
+def test_labels_by_night_do_not_change_the_training(toy_run: Path, toy_dataset: Path, tmp_path: Path) -> None:
+    """The same images with senseless night labels, which call themselves as good as the others."""
     data = Dataset.open(toy_dataset)
-    records = tuple(
-        replace(record, label_source=None) if (record.split, record.domain) == ("train", "night") else record
-        for record in data.manifest.shards
-    )
-    from heatnet.dataset_tools.shards import Manifest, write_manifest
+    (night,) = (shard for shard in data.manifest.shards if (shard.split, shard.domain) == ("train", "night"))
+    rng = np.random.default_rng(5)
+    samples = [data.read(ref) for ref in data.refs(split="train", domain="night")]
+    senseless = [replace(sample, label=rng.integers(0, 13, sample.valid.shape, np.uint8)) for sample in samples]
+    other = tmp_path / "other"
+    (other / "shards").mkdir(parents=True)
+    for record in data.manifest.shards:
+        (other / "shards" / record.name).write_bytes(data.path(record).read_bytes())
+    info = ShardInfo("train", "night", night.sequence, night.label_source)
+    changed = write_shard(other, night.name, senseless, info)
+    shards = tuple(changed if record is night else record for record in data.manifest.shards)
+    write_manifest(other, Manifest(shards=shards))
+    train(other, tmp_path / "run", tiny())
+    assert read_metrics(tmp_path / "run") == read_metrics(toy_run)
 
-    bare = tmp_path / "bare"
-    (bare / "shards").mkdir(parents=True)
-    for record in records:
-        (bare / "shards" / record.name).write_bytes(data.path(record).read_bytes())
-    write_manifest(bare, Manifest(shards=records))
-    train(toy_dataset, tmp_path / "with", tiny())
-    train(bare, tmp_path / "without", tiny())
-    assert read_metrics(tmp_path / "with") == read_metrics(tmp_path / "without")
+
+@pytest.mark.parametrize("modality", ["rgb", "thermal"])
+def test_a_teachers_label_has_its_probability_and_none_where_it_was_never_trained(
+    toy_dataset: Path, tmp_path: Path, modality: str
+) -> None:
+    """A network that says class 7 with logit 2 everywhere; the toys have no thermal in the first columns."""
+    config = tiny(width=0.1)
+    network = PSPNet(config.network(f"{modality}-teacher"))
+    torch.nn.init.zeros_(network.head.classify.weight)
+    network.head.classify.bias.data = 2.0 * (torch.arange(13) == 7)
+    teacher = Checkpoint(f"{modality}_teacher", 1, network.config, network.state_dict(), config, {}, {})
+    save_checkpoint(tmp_path / "best.pt", teacher)
+    data = Dataset.open(toy_dataset)
+    refs = data.refs(split="train", domain="night")[:1]
+    label, confidence = label_frames(data, refs, tmp_path / "best.pt", tmp_path / "labels").read(refs[0])
+    known = data.read(refs[0]).valid.astype(bool) if modality == "thermal" else np.ones(label.shape, bool)
+    assert (label[known] == 7).all() and (label[~known] == 13).all()
+    assert np.allclose(confidence[known], np.exp(2) / (np.exp(2) + 12), atol=1 / 255)
+    assert not confidence[~known].any() and (modality == "rgb" or not known.all())
 
 
 def test_a_teachers_day_labels_train_the_student_but_no_rgb_teacher(
@@ -159,8 +179,12 @@ def test_a_dataset_that_lacks_what_a_stage_needs_is_refused_before_training(
 def test_a_run_is_not_overwritten_and_only_resumed_with_its_own_settings(toy_run: Path, toy_dataset: Path) -> None:
     with pytest.raises(TrainingError, match="--resume"):
         train(toy_dataset, toy_run, tiny())
+    before = (toy_run / "config.json").read_bytes()
     with pytest.raises(TrainingError, match=r"other settings.*batch"):
         train(toy_dataset, toy_run, tiny(batch=4), resume=True)
+    with pytest.raises(TrainingError, match=r"other settings.*confusion_steps"):
+        train(toy_dataset, toy_run, tiny(stage="heatnet", confusion_steps=3), resume=True)
+    assert (toy_run / "config.json").read_bytes() == before
     with pytest.raises(TrainingError, match="one --stage"):
         train(toy_dataset, toy_run.parent / "new", tiny(), init_from=toy_run / "heatnet" / "best.pt")
 

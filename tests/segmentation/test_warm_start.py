@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from heatnet.errors import TrainingError
+from heatnet.segmentation.config import TrainConfig
 from heatnet.segmentation.pspnet import NetworkConfig, PSPNet
 from heatnet.segmentation.warm_start import warm_start
 
@@ -51,3 +53,11 @@ def test_a_student_of_rgb_alone_starts_from_the_rgb_teacher_or_afresh() -> None:
     rgb = teacher("rgb", 0)
     warm_start(student, {"rgb": rgb, "thermal": teacher("thermal", 1)})
     assert torch.equal(student.head.bottleneck.weight, rgb.head.bottleneck.weight)
+
+
+def test_modalities_in_any_order_are_the_same_network() -> None:
+    assert replace(CONFIG, modalities=("thermal", "rgb")) == CONFIG
+    assert TrainConfig(modalities=("thermal", "rgb")) == TrainConfig(modalities=("rgb", "thermal"))
+    assert TrainConfig(modalities=("thermal", "rgb")).modalities == ("rgb", "thermal")
+    with pytest.raises(TrainingError, match="rgb,rgb"):
+        TrainConfig(modalities=("rgb", "rgb"))
