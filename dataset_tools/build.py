@@ -11,9 +11,10 @@ import numpy as np
 from heatnet.calib.rig import Rig
 from heatnet.dataset_tools.align import GridConfig
 from heatnet.dataset_tools.lags import read_lag_ns
+from heatnet.dataset_tools.leaks import refuse_leaks
 from heatnet.dataset_tools.manifest import DOMAINS, SPLITS
 from heatnet.dataset_tools.plan import PlanConfig, RecordingPlan, plan_recording
-from heatnet.dataset_tools.recording import read_recorded_rig
+from heatnet.dataset_tools.recording import read_recorded_rig, refuse_doubles
 from heatnet.dataset_tools.samples import DepthChoice, SampleMaker
 from heatnet.dataset_tools.shards import ShardInfo, ShardRecord, samples_per_shard
 from heatnet.dataset_tools.splits import SplitConfig, assign_splits, drive_ranges
@@ -24,11 +25,14 @@ from heatnet.errors import DatasetError, RecordingError
 from heatnet.progress import track
 
 BUILD_VERSION = 1  # raise when the same input would give other bytes
+OF_RECORDING = ("split", "domain", "salvage")  # what recordings of one dataset may differ in
 
 
 @dataclass(frozen=True)
 class BuildConfig:
-    """How recordings become samples. `split` and `domain` are of the recordings, the rest is of the whole dataset."""
+    """How recordings become samples. `split`, `domain` and `salvage` are of the recordings, the rest is of the
+    whole dataset.
+    """
 
     split: Literal["auto", "train", "val", "test"] = "auto"
     domain: Literal["day", "night"] | None = None  # None: by the sun
@@ -39,12 +43,13 @@ class BuildConfig:
     splits: SplitConfig = field(default_factory=SplitConfig)
     thermal_camera: str | None = None
     tolerance_ms: float | None = None
+    salvage: bool = False  # use what can be read of a damaged recording
     thermal_range: tuple[float, float] = (21800.0, 25000.0)
 
     def of_dataset(self) -> dict[str, Any]:
         """What every recording of one dataset must have in common."""
         values = asdict(self)
-        return {"command": "build-dataset", **{k: v for k, v in values.items() if k not in ("split", "domain")}}
+        return {"command": "build-dataset", **{k: v for k, v in values.items() if k not in OF_RECORDING}}
 
 
 @dataclass(frozen=True)
@@ -116,13 +121,14 @@ class _Source:
 def _check(recordings: Sequence[Path], config: BuildConfig) -> None:
     if not recordings:
         raise DatasetError("no recordings to build a dataset from")
+    refuse_doubles(recordings)
     if config.split not in ("auto", *SPLITS) or config.domain not in (None, *DOMAINS):
         raise DatasetError(f"split {config.split!r} or domain {config.domain!r} is unknown")
 
 
 def _plans(recordings: Sequence[Path], rig: Rig, config: BuildConfig, stereo: bool, lag_ns: int) -> list[RecordingPlan]:
     tolerance = None if config.tolerance_ms is None else round(config.tolerance_ms * 1e6)
-    how = PlanConfig(tolerance, config.domain, config.twilight, stereo, lag_ns, config.thermal_camera)
+    how = PlanConfig(tolerance, config.domain, config.twilight, stereo, lag_ns, config.thermal_camera, config.salvage)
     plans = [plan_recording(path, rig, how) for path in track(recordings, "synchronise")]
     drives = drive_ranges([plan.range_ns for plan in plans])
     chosen = []
@@ -142,6 +148,7 @@ def _add_recording(
     plan = source.plan
     writer.refuse_other_key(source.name, plan.sha256, source.key)
     shards = list(_shard_plans(source, maker))
+    _refuse_leaks(writer, plan, {shard.name for shard in shards})
     known = {shard.name: writer.claim(shard.name, shard.info.key) for shard in shards}
     records = {name: record for name, record in known.items() if record is not None}
     pending = [shard for shard in shards if shard.name not in records]
@@ -154,6 +161,12 @@ def _add_recording(
     made = [records[name] for name in sorted(records)]
     writer.finish(source.provenance(made))
     return made
+
+
+def _refuse_leaks(writer: DatasetWriter, plan: RecordingPlan, own: set[str]) -> None:
+    others = [record for record in writer.manifest.shards if record.name not in own]
+    frames = zip(plan.stamps_ns["rgb"].tolist(), plan.splits.tolist(), strict=True)
+    refuse_leaks(writer.root, others, plan.path, frames)
 
 
 def _row(name: str, record: ShardRecord) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from heatnet.calib.rig import Rig, RigCamera
 from heatnet.calib.trajectory import Trajectory
 from heatnet.dataset_tools.align import nearest_thermal
 from heatnet.dataset_tools.labels import LabelFile, find_labels
-from heatnet.dataset_tools.recording import Fix, Recording, open_recording, read_trajectory, resolve_topic
+from heatnet.dataset_tools.recording import Fix, Recording, open_whole, read_trajectory, resolve_topic
 from heatnet.dataset_tools.splits import MARGIN
 from heatnet.dataset_tools.sun import Place, Twilight, domain_of
 from heatnet.dataset_tools.sync import Sets, synchronise
@@ -74,6 +74,7 @@ class PlanConfig:
     stereo: bool = True  # a set needs a right RGB image, for the depth
     thermal_lag_ns: int = 0  # how much later than its stamp says a thermal image was exposed
     thermal_camera: str | None = None  # name in the rig file; None: the one nearest to the left RGB camera
+    salvage: bool = False  # use what can be read of a damaged recording
 
 
 def chosen_thermal(rig: Rig, name: str | None) -> RigCamera:
@@ -87,10 +88,11 @@ def chosen_thermal(rig: Rig, name: str | None) -> RigCamera:
 def plan_recording(path: Path, rig: Rig, config: PlanConfig) -> RecordingPlan:
     """Read stamps, places and poses of a recording, and decide which frames make a sample.
 
-    Raises RecordingError where a topic is missing or no frames belong together, DatasetError where it cannot be known
+    Raises RecordingError where a topic is missing, no frames belong together, or the recording is damaged and not to be
+    salvaged; DatasetError where it cannot be known
     whether it is day or night.
     """
-    with open_recording(path) as recording:
+    with open_whole(path, config.salvage) as recording:
         topics = _topics(recording, rig, config)
         frames = {role: recording.timelines([topic])[topic] for role, topic in topics.items()}
         sets = synchronise(frames, config.tolerance_ns, {"thermal": -config.thermal_lag_ns})
@@ -140,6 +142,7 @@ def _topics(recording: Recording, rig: Rig, config: PlanConfig) -> dict[str, str
 
 def _reasons(sets: Sets, topics: Mapping[str, str]) -> str:
     named = ", ".join(f"{role} is {topic}" for role, topic in topics.items())
+    named = f"the tolerance is {sets.tolerance_ns / 1e6:.1f} ms; {named}"
     return "; ".join([f"{count} {reason}" for reason, count in sets.drops.items()] + [named])
 
 

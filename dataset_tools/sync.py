@@ -62,7 +62,7 @@ def synchronise(
         rows.append(_match(frames, (first, name), kept, runs, (lags.get(first, 0), lags.get(name, 0)), tolerance))
     table = np.stack(rows, 1) if rows[0].size else np.zeros((0, len(names)), np.int64)
     whole: NDArray[np.bool_] = np.all(table >= 0, axis=1)
-    _count_partial(names, kept, table, whole, tolerance, drops)
+    _count_partial(names, kept, table, whole, drops)
     table = table[whole]
     order = np.lexsort((frames[first].stamps_ns[kept[first]][table[:, 0]], runs[first][table[:, 0]]))
     stamps = {name: frames[name].stamps_ns[kept[name]][table[order, i]] for i, name in enumerate(names)}
@@ -159,14 +159,13 @@ def _count_partial(
     kept: Mapping[str, Indices],
     table: Indices,
     whole: NDArray[np.bool_],
-    tolerance: int,
     drops: dict[str, int],
 ) -> None:
     first = names[0]
     for i, name in enumerate(names[1:], 1):
         lacking = (table[:, i] < 0) & (table[:, 1:i] >= 0).all(axis=1)
-        drops[f"{first}: no {name} frame within {tolerance / 1e6:.1f} ms"] = int(lacking.sum())
+        drops[f"{first}: no {name} frame within the tolerance"] = int(lacking.sum())
         partial = int(((table[:, i] >= 0) & ~whole).sum())
         drops[f"{name}: its set is not complete"] = partial
         alone = len(kept[name]) - int((table[:, i] >= 0).sum())
-        drops[f"{name}: no {first} frame within {tolerance / 1e6:.1f} ms"] = alone
+        drops[f"{name}: no {first} frame within the tolerance"] = alone

@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from heatnet.dataset_tools.leaks import LEAK_NS
 from heatnet.dataset_tools.manifest import SHARDS, ShardRecord
 from heatnet.dataset_tools.shards import IGNORE_ID, Dataset, Sample, SampleRef
 from heatnet.dataset_tools.sun import DAY_ABOVE_DEG, NIGHT_BELOW_DEG
@@ -19,7 +20,6 @@ from heatnet.dataset_tools.writer import file_sha256
 from heatnet.errors import DatasetError
 from heatnet.progress import track
 
-LEAK_NS = 1_000_000_000  # frames of different splits nearer than this are one and the same scene
 ALIKE = 0.98  # correlation of small grey pictures from which two frames count as one scene
 _SMALL = (16, 8)
 

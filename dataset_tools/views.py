@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 from heatnet.calib.rig import Rig, RigCamera
 from heatnet.calib.trajectory import Trajectory
 from heatnet.calib.views import ThermalFrame, View, Views
-from heatnet.dataset_tools.recording import Image, Recording, open_recording, read_trajectory, resolve_topic
+from heatnet.dataset_tools.recording import (
+    Image,
+    Recording,
+    open_whole,
+    read_trajectory,
+    refuse_doubles,
+    resolve_topic,
+)
 from heatnet.errors import RecordingError
 from heatnet.progress import track
 
@@ -27,6 +34,7 @@ class ViewsConfig:
     thermal_frames: int = 3  # of one camera a key frame, the nearest ones
     stereo_tolerance_ms: float = 5.0
     standing_m_s: float = 0.3  # time counts as if the rig crept at this speed: frames taken while standing say the same
+    salvage: bool = False  # use what can be read of a damaged recording
 
 
 @dataclass(frozen=True)
@@ -42,8 +50,10 @@ def load_views(recordings: Sequence[Path], rig: Rig, config: ViewsConfig = Views
     """Choose key frames spread over the way driven in `recordings` and decode them with the thermal frames around.
 
     A key frame is a left RGB image with its right partner (where the rig and the recording have one) and at least one
-    thermal frame near. Raises RecordingError where there is none, naming the recordings and what was found.
+    thermal frame near. Raises RecordingError where there is none, naming the recordings and what was found, where a
+    recording is given twice, or is damaged and not to be salvaged.
     """
+    refuse_doubles(recordings)
     if not rig.thermal:
         raise RecordingError(
             f"the rig file names no thermal camera among {', '.join(c.topic for c in rig.cameras)}; "
@@ -54,7 +64,7 @@ def load_views(recordings: Sequence[Path], rig: Rig, config: ViewsConfig = Views
     dropped: Counter[str] = Counter()
     candidates = 0
     for index, path in enumerate(recordings):
-        with open_recording(path) as recording:
+        with open_whole(path, config.salvage) as recording:
             trajectory = read_trajectory(recording, rig.body) if rig.body else None
             plans = _plan(recording, rig, config, dropped)
             candidates += len(plans)

@@ -9,6 +9,7 @@ from heatnet.dataset_tools.recording.rig_topics import (
     resolve_topic,
     thermal_cameras,
 )
+from heatnet.dataset_tools.recording.salvage import open_whole, refuse_doubles
 
 __all__ = [
     "Fix",
@@ -19,8 +20,10 @@ __all__ = [
     "Recording",
     "Topic",
     "open_recording",
+    "open_whole",
     "read_recorded_rig",
     "read_trajectory",
+    "refuse_doubles",
     "resolve_topic",
     "thermal_cameras",
 ]

@@ -3,7 +3,6 @@
 import bz2
 import heapq
 import io
-import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -18,7 +17,6 @@ else:
 
 from heatnet.errors import RecordingError
 
-_LOG = logging.getLogger(__name__)
 MAX_CHUNK_BYTES = 1 << 28  # recorders write chunks of some MiB; a larger compressed one is taken for damage
 _BUDGET_BYTES = 1 << 28
 _MAX_LINES = 50
@@ -52,7 +50,7 @@ class Opened:
 
 
 class Damage:
-    """What could not be read, each told once in `lines` and in the log."""
+    """What could not be read, each told once in `lines`."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -62,7 +60,6 @@ class Damage:
         if line in self.lines or len(self.lines) > _MAX_LINES:
             return
         self.lines.append(line if len(self.lines) < _MAX_LINES else "there is more damage than is listed here")
-        _LOG.warning("%s", self.lines[-1])
 
 
 def in_log_order(

@@ -32,13 +32,12 @@ def thermal_cameras(recording: Recording, rig: Rig) -> tuple[str, ...]:
 
 
 def read_recorded_rig(rig_file: Path, recording: Path, thermal_topics: Iterable[str] = ()) -> Rig:
-    """The rig of a file; where no topic is thermal by its name or by request, the cameras of 16-bit images are."""
-    rig = read_rig(rig_file, thermal_topics)
-    if rig.thermal:
-        return rig
+    """The rig of a file; thermal are the topics of `thermal_topics`, of thermal names, and of 16-bit images."""
+    extra = set(thermal_topics)
+    rig = read_rig(rig_file, extra)
     with open_recording(recording) as opened:
-        names = thermal_cameras(opened, rig)
-    return read_rig(rig_file, [rig[name].topic for name in names])
+        extra |= {rig[name].topic for name in thermal_cameras(opened, rig)}
+    return read_rig(rig_file, extra)
 
 
 def _is_16_bit(recording: Recording, topic: str) -> bool:

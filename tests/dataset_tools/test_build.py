@@ -244,6 +244,22 @@ def test_other_ways_of_building_do_not_mix_in_one_dataset(day: Path, rig_file: P
     assert contents(tmp_path / "out") == before
 
 
+def test_a_drive_that_leaks_into_another_split_is_refused_and_leaves_nothing(
+    day: Path, rig_file: Path, tmp_path: Path
+) -> None:
+    build_dataset([day], rig_file, tmp_path / "out", CONFIG)
+    before = contents(tmp_path / "out")
+    test = replace(CONFIG, split="test")
+    second_part = make_recording(tmp_path / "near", frames=2, start_ns=NOON_NS + 2 * SECOND, labelled=False)
+    with pytest.raises(DatasetError, match=r"near/drive\.bag: test would leak from train: .* 500 ms .* of drive"):
+        build_dataset([second_part], rig_file, tmp_path / "out", test)
+    assert contents(tmp_path / "out") == before
+    build_dataset([second_part], rig_file, tmp_path / "out", replace(CONFIG, split="train"))
+    later = make_recording(tmp_path / "far", frames=2, start_ns=NOON_NS + 5 * SECOND, labelled=False)
+    build_dataset([later], rig_file, tmp_path / "out", test)
+    assert len(Dataset.open(tmp_path / "out").refs("test")) == 2
+
+
 def test_a_long_drive_is_split_by_time_with_a_margin(rig_file: Path, tmp_path: Path) -> None:
     drive = make_recording(tmp_path / "in", frames=30, interval_ns=SECOND, speed_m_s=0.01, labelled=False)
     summary = build_dataset([drive], rig_file, tmp_path / "out", CONFIG)
