@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ from heatnet.dataset_tools.lags import read_lag_ns
 from heatnet.dataset_tools.leaks import refuse_leaks
 from heatnet.dataset_tools.manifest import DOMAINS, SPLITS
 from heatnet.dataset_tools.plan import PlanConfig, RecordingPlan, plan_recording
+from heatnet.dataset_tools.recorded_counts import dataset_range
 from heatnet.dataset_tools.recording import read_recorded_rig, refuse_doubles
 from heatnet.dataset_tools.samples import DepthChoice, SampleMaker
 from heatnet.dataset_tools.shards import ShardInfo, ShardRecord, samples_per_shard
@@ -44,7 +45,7 @@ class BuildConfig:
     thermal_camera: str | None = None
     tolerance_ms: float | None = None
     salvage: bool = False  # use what can be read of a damaged recording
-    thermal_range: tuple[float, float] = (21800.0, 25000.0)
+    thermal_range: tuple[float, float] | None = None  # None: as the dataset has it, else by the first recording
 
     def of_dataset(self) -> dict[str, Any]:
         """What every recording of one dataset must have in common."""
@@ -80,9 +81,11 @@ def build_dataset(
     maker = how.make()
     lag_ns = read_lag_ns(calibration, maker.alignment.thermal)
     plans = _plans(recordings, how.rig, config, maker.stereo is not None, lag_ns)
+    limits = config.thermal_range or dataset_range(output, plans[0])
+    config = replace(config, thermal_range=limits)
     rig_key = content_key(how.rig.document)[:12]
     grid = {"intrinsics": maker.grid.intrinsics.tolist(), "resolution": list(maker.grid.resolution)}
-    sources = [_Source(plan, _recording_key(plan, config, rig_key), rig_key, config) for plan in plans]
+    sources = [_Source(plan, _recording_key(plan, config, rig_key), rig_key, config.split, limits) for plan in plans]
     summary: list[dict[str, Any]] = []
     drops: Counter[str] = Counter()
     with open_writer(output, {**config.of_dataset(), "grid_camera": grid}, {rig_key: how.rig.document}) as writer:
@@ -100,7 +103,8 @@ class _Source:
     plan: RecordingPlan
     key: str
     rig_key: str
-    config: BuildConfig
+    split: str  # as asked for
+    thermal_range: tuple[float, float]
 
     @property
     def name(self) -> str:
@@ -114,7 +118,7 @@ class _Source:
     def provenance(self, records: Sequence[ShardRecord]) -> dict[str, Any]:
         """The recording's entry in the manifest."""
         of = {"name": self.name, "sha256": self.plan.sha256, "key": self.key, "calibration": self.rig_key}
-        how = {"topics": self.plan.topics, "thermal_lag_ns": self.plan.thermal_lag_ns, "split": self.config.split}
+        how = {"topics": self.plan.topics, "thermal_lag_ns": self.plan.thermal_lag_ns, "split": self.split}
         return {**of, **how, "shards": [record.name for record in records], "drops": self.drops(records)}
 
 
@@ -194,5 +198,5 @@ def _shard_plans(source: _Source, maker: SampleMaker) -> Iterator[ShardPlan]:
         for i in range(0, len(rows), most):
             part = tuple(rows[i : i + most])
             key = content_key(source.key, domain, split, labels, part)
-            info = ShardInfo(split, domain, plan.sequence, labels, "counts", source.config.thermal_range, key)
+            info = ShardInfo(split, domain, plan.sequence, labels, "counts", source.thermal_range, key)
             yield ShardPlan(f"{stem}_{i // most:04d}.h5", info, part)

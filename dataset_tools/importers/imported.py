@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from heatnet.dataset_tools.counts import measured_range
 from heatnet.dataset_tools.importers.config import ImportConfig
 from heatnet.dataset_tools.importers.images import decode_counts, decode_label, decode_rgb, read_bytes
 from heatnet.dataset_tools.shards import Sample, ShardInfo, ShardRecord, samples_per_shard, write_shard
@@ -110,12 +111,11 @@ def _files(pair: Pair) -> dict[Path, bytes]:
 
 
 def _measured_range(pairs: Sequence[Pair], decode: Decoder) -> tuple[float, float]:
-    """The counts below and above which 0.5 % of an even choice of images lie, rounded outwards to 10."""
+    """The range of an even choice of images."""
     chosen = [pairs[i] for i in np.unique(np.linspace(0, len(pairs) - 1, MEASURED_IMAGES).astype(int))]
     images = [decode(pair, _files(pair)) for pair in chosen]
     seen = [image.thermal if image.valid is None else image.thermal[image.valid > 0] for image in images]
-    low, high = np.percentile(np.concatenate([counts.ravel()[::8] for counts in seen]), [0.5, 99.5])
-    return math.floor(low / 10) * 10.0, math.floor(high / 10) * 10.0 + 10.0
+    return measured_range(seen)
 
 
 def _summary(shards: Iterable[ShardRecord], drops: Mapping[str, int]) -> dict[str, Any]:
