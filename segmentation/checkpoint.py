@@ -82,7 +82,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             step=int(content["step"]),
             network=NetworkConfig(**network),
             weights=dict(content["weights"]),
-            config=from_plain(content["config"]),
+            config=from_plain(content["config"], where=str(path)),
             metrics=dict(content["metrics"]),
             training=dict(content["training"]),
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from heatnet.errors import TrainingError
+from heatnet.segmentation.plain import overlaid
 from heatnet.segmentation.pspnet import STRIDE, NetworkConfig
 
 STAGES = ("rgb-teacher", "thermal-teacher", "heatnet")
@@ -33,6 +34,14 @@ class AugmentConfig:
     thermal_offset: float = 0.5  # half range, in units of the frame's standard deviation
     thermal_gamma: float = 0.3  # half range of the natural logarithm of the exponent
     thermal_noise: float = 0.02  # of the frame's standard deviation
+
+    def __post_init__(self) -> None:
+        for name in ("flip", "rotation", "colour", "night_like", "drop_rgb", "rectangle"):
+            _check(0 <= getattr(self, name) <= 1, f"augment.{name}", getattr(self, name), "a probability from 0 to 1")
+        for name in ("rotation_rad", "thermal_gain", "thermal_offset", "thermal_gamma", "thermal_noise"):
+            _check(0 <= getattr(self, name) <= 4, f"augment.{name}", getattr(self, name), "a number from 0 to 4")
+        ordered = len(self.scale) == 2 and 0.05 <= self.scale[0] <= self.scale[1] <= 20
+        _check(ordered, "augment.scale", self.scale, "the smallest and the largest factor, from 0.05 to 20,")
 
 
 @dataclass(frozen=True)
@@ -95,6 +104,11 @@ class TrainConfig:
             _check(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         for name in ("confusion_steps", "warmup_steps", "workers", "seed"):
             _check(getattr(self, name) >= 0, name, getattr(self, name), "at least 0")
+        for name in ("learning_rate", "critic_learning_rate", "clip_norm"):
+            _check(getattr(self, name) > 0, name, getattr(self, name), "a number above 0")
+        for name in ("weight_decay", "class_balance", "confusion_weight"):
+            _check(getattr(self, name) >= 0, name, getattr(self, name), "a number of at least 0")
+        _check(0 <= self.average_decay < 1, "average_decay", self.average_decay, "a number from 0 to below 1")
 
     def network(self, stage: str) -> NetworkConfig:
         """The network of one stage: the teachers see one modality, the student those of `modalities`."""
@@ -147,34 +161,29 @@ def as_plain(config: TrainConfig) -> dict[str, Any]:
     return plain
 
 
-def from_plain(plain: dict[str, Any], base: TrainConfig | None = None) -> TrainConfig:
+def from_plain(plain: object, base: TrainConfig | None = None, where: str = "training configuration") -> TrainConfig:
     """The configuration `base` (the default one) with these plain values in the place of its own.
 
-    Raises TrainingError where a name is unknown or a value impossible.
+    Raises TrainingError, which names `where` they are from, where a name is unknown or a value impossible.
     """
-    base = TrainConfig() if base is None else base
     try:
-        augment = dataclasses.replace(base.augment, **_tuples(plain.get("augment", {})))
-        return dataclasses.replace(base, **{**_tuples(plain), "augment": augment})
-    except (TypeError, AttributeError) as error:
-        raise TrainingError(f"training configuration: {error}") from error
+        config: TrainConfig = overlaid(TrainConfig() if base is None else base, plain)
+    except TrainingError as error:
+        raise TrainingError(f"{where}: {error}") from error
+    return config
 
 
 def read_config(path: Path, base: TrainConfig | None = None) -> TrainConfig:
     """`base` with the values of a JSON file: a configuration written beside a run, or a part. Raises TrainingError."""
     try:
         plain = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise TrainingError(f"{path}: not a training configuration ({error})") from error
     if not isinstance(plain, dict):
         raise TrainingError(f"{path}: not a training configuration (a JSON object is needed)")
-    return from_plain(plain, base)
-
-
-def _tuples(plain: dict[str, Any]) -> dict[str, Any]:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()}
+    return from_plain(plain, base, str(path))
 
 
 def _check(good: bool, name: str, found: object, needed: str) -> None:
     if not good:
-        raise TrainingError(f"{name} {found!r}: needs {needed}")
+        raise TrainingError(f"key {name!r} is {found!r}; {needed} is needed")

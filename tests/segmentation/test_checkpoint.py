@@ -97,6 +97,42 @@ def test_a_configuration_survives_plain_values_and_wrong_ones_are_named(tmp_path
         TrainConfig(crop=(60, 90))
     with pytest.raises(TrainingError, match="optimizer"):
         TrainConfig(optimizer="sgd")
+    with pytest.raises(TrainingError, match="learning_rate"):
+        TrainConfig(learning_rate=0.0)
     (tmp_path / "c.json").write_text("[]")
     with pytest.raises(TrainingError, match=r"c\.json"):
         read_config(tmp_path / "c.json")
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ('{"learning_rate": "abc"}', "learning_rate"),
+        ('{"learning_rate": NaN}', "learning_rate"),
+        ('{"learning_rate": -1}', "learning_rate"),
+        ('{"rgb_teacher_steps": 2.5}', "rgb_teacher_steps"),
+        ('{"batch": true}', "batch"),
+        ('{"seed": 1' + 30 * "0" + "}", "seed"),
+        ('{"two_way": 1}', "two_way"),
+        ('{"optimizer": null}', "optimizer"),
+        ('{"crop": [64]}', "crop"),
+        ('{"crop": [64, 64.5]}', "crop"),
+        ('{"modalities": "rgb"}', "modalities"),
+        ('{"augment": [1]}', "augment"),
+        ('{"augment": {"scale": [-1, 2]}}', "augment.scale"),
+        ('{"augment": {"scale": [2, 1]}}', "augment.scale"),
+        ('{"augment": {"flip": 1.5}}', "augment.flip"),
+        ('{"augment": {"speed": 1}}', "augment.speed"),
+        ('{"speed": 1}', "speed"),
+    ],
+)
+def test_a_wrong_value_in_a_configuration_file_is_named_with_file_and_key(tmp_path: Path, text: str, key: str) -> None:
+    (tmp_path / "c.json").write_text(text)
+    with pytest.raises(TrainingError, match=rf"c\.json: key '{key}' is .*; .* needed$"):
+        read_config(tmp_path / "c.json")
+
+
+def test_whole_numbers_do_where_any_number_does(tmp_path: Path) -> None:
+    (tmp_path / "c.json").write_text('{"learning_rate": 1, "modalities": ["thermal"], "augment": {"scale": [1, 2]}}')
+    config = read_config(tmp_path / "c.json")
+    assert config.learning_rate == 1 and config.modalities == ("thermal",) and config.augment.scale == (1, 2)
