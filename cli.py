@@ -77,6 +77,11 @@ def only_errors() -> Iterator[None]:
         logger.setLevel(before)
 
 
+def salvage_option(command: Command) -> Command:
+    """Add the option of the commands that read whole recordings."""
+    return click.option("--salvage", is_flag=True, help="Use what can be read of a damaged recording.")(command)
+
+
 def show(summary: dict[str, Any], as_json: bool, lines: Iterable[str]) -> None:
     """Print `summary` as JSON, else `lines` for people."""
     if as_json:
@@ -136,6 +141,7 @@ def simulate(
 @click.option("--depth", type=click.Choice(["auto", "stereo"]), default="auto", show_default=True)
 @click.option("--thermal", multiple=True, metavar="TOPIC", help="Count this topic as thermal (repeatable).")
 @click.option("--report", type=PATH, help="An HTML report to look at.")
+@salvage_option
 @common
 def calibrate(
     recordings: tuple[Path, ...],
@@ -144,6 +150,7 @@ def calibrate(
     depth: str,
     thermal: tuple[str, ...],
     report: Path | None,
+    salvage: bool,
     seed: int,
     as_json: bool,
 ) -> None:
@@ -156,10 +163,10 @@ def calibrate(
     from heatnet.calib.pipeline import CalibrationConfig, write_calibration
     from heatnet.calib.pipeline import calibrate as run
     from heatnet.dataset_tools.recording import read_recorded_rig
-    from heatnet.dataset_tools.views import load_views
+    from heatnet.dataset_tools.views import ViewsConfig, load_views
 
     rig = read_recorded_rig(rig_file, recordings[0], thermal)
-    views = load_views(recordings, rig)
+    views = load_views(recordings, rig, ViewsConfig(salvage=salvage))
     result = run(views, rig, CalibrationConfig(depth=depth, seed=seed))
     write_calibration(result, output)
     if report is not None:
@@ -188,7 +195,14 @@ def calibrate(
     show_default=True,
     help="What thermal is aligned by; auto: stereo where there is a right RGB image.",
 )
+@click.option(
+    "--thermal-range",
+    type=(float, float),
+    metavar="LOW HIGH",
+    help="Counts that normalise to the ends of the scale.  [default: by the first recording]",
+)
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
+@salvage_option
 @common
 def build_dataset(
     recordings: tuple[Path, ...],
@@ -197,7 +211,9 @@ def build_dataset(
     split: str,
     domain: str | None,
     depth: str,
+    thermal_range: tuple[float, float] | None,
     workers: int,
+    salvage: bool,
     seed: int,
     as_json: bool,
 ) -> None:
@@ -210,7 +226,13 @@ def build_dataset(
     from heatnet.dataset_tools.build import BuildConfig
     from heatnet.dataset_tools.build import build_dataset as run
 
-    config = BuildConfig(split=split, domain=domain, depth=depth)  # type: ignore[arg-type]
+    config = BuildConfig(
+        split=split,  # type: ignore[arg-type]
+        domain=domain,  # type: ignore[arg-type]
+        depth=depth,  # type: ignore[arg-type]
+        thermal_range=thermal_range,
+        salvage=salvage,
+    )
     summary = run(recordings, calibration, output, config, workers)
     rows = [tuple(row.values()) for row in summary.rows]
     drops = drop_lines(summary.drops)

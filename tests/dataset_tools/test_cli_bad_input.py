@@ -84,6 +84,16 @@ def test_a_recording_cut_before_its_first_image_is_named(
 
 
 @pytest.mark.parametrize("command", [build, calibrate])
+def test_a_recording_cut_in_its_middle_is_refused_unless_it_is_to_be_salvaged(
+    command: Callable[[Path, Path, Path], Result], drive: Path, rig: Path, tmp_path: Path
+) -> None:
+    cut = tmp_path / "cut.bag"
+    cut.write_bytes(drive.read_bytes()[: drive.stat().st_size * 6 // 10])
+    assert_told(command(cut, rig, tmp_path / "out"), "cut.bag", "--salvage")
+    assert names(tmp_path) == {"cut.bag"}
+
+
+@pytest.mark.parametrize("command", [build, calibrate])
 def test_a_recording_without_thermal_topics_is_told_what_is_missing(
     command: Callable[[Path, Path, Path], Result], rig: Path, tmp_path: Path
 ) -> None:
