@@ -1,4 +1,4 @@
-"""Calibration of thermal cameras without a target: see docs/calibration.md of the project's brief."""
+"""Calibration of thermal cameras without a target: find the basin, refine, judge the result."""
 
 from dataclasses import asdict, dataclass, field, replace
 
