@@ -17,13 +17,11 @@ import numpy as np
 from heatnet.dataset_tools.shards import Dataset, Manifest, Sample, ShardInfo, write_manifest, write_shard
 
 SIZE, FULL = (320, 704), (650, 1920)
-READS = 400
+READS, ROUNDS = 80, 9
 
 
 def cpu_ms(read: Callable[[int], Any], order: Any) -> float:
-    """Mean CPU time of a read in ms, after one round to warm up."""
-    for i in order[:20]:
-        read(int(i))
+    """Mean CPU time of a read in ms."""
     begun = time.process_time()
     for i in order:
         read(int(i))
@@ -76,15 +74,28 @@ def main() -> None:
         order = rng.integers(0, count, READS)
         names = ("rgb", "thermal", "valid", "label")
         with h5py.File(root / "shards" / "a.h5") as file:
-            times = {
-                "ours": cpu_ms(lambda i: dataset.read(refs[i]), order),
-                "ours, checked": cpu_ms(lambda i: dataset.read(refs[i], check=True), order),
-                "memcpy of the same bytes": cpu_ms(lambda i: [getattr(samples[i], n).copy() for n in names], order),
-                "plain h5py ds[i]": cpu_ms(lambda i: [file[n][i] for n in names], order),
-                "full-size PNG + resize": cpu_ms(png_reader(root, rng), order[:80]),
+            ways = {
+                "ours": lambda i: dataset.read(refs[i]),
+                "ours, checked": lambda i: dataset.read(refs[i], check=True),
+                "memcpy of the same bytes": lambda i: [getattr(samples[i], n).copy() for n in names],
+                "plain h5py ds[i]": lambda i: [file[n][i] for n in names],
+                "full-size PNG + resize": png_reader(root, rng),
             }
-    for what, ms in times.items():
-        print(f"{what:28s} {ms:8.3f} ms   {ms / times['ours']:7.2f} x ours")
+            report(ways, order)
+
+
+def report(ways: dict[str, Callable[[int], Any]], order: Any) -> None:
+    """Time the ways in turns, so that what else the machine does meets them alike; medians over the rounds."""
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(ROUNDS):
+        for name, read in ways.items():
+            times[name].append(cpu_ms(read, order[:10] if "PNG" in name else order))
+    ours = np.array(times["ours"])
+    for name, ms in times.items():
+        ratio = np.array(ms) / ours
+        print(f"{name:28s} {np.median(ms):8.3f} ms   {np.median(ratio):7.2f} x ours")
+    inverse = ours / np.array(times["memcpy of the same bytes"])
+    print(f"ours is {np.median(inverse):.2f} x a memcpy ({inverse.min():.2f} to {inverse.max():.2f} over the rounds)")
 
 
 if __name__ == "__main__":

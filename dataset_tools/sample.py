@@ -7,7 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 IGNORE_ID = 13
-IMAGES = {"rgb": np.uint8, "thermal": np.uint16, "valid": np.uint8, "label": np.uint8}
+IMAGES = {
+    "rgb": np.uint8,
+    "thermal": np.uint16,
+    "valid": np.uint8,
+    "label": np.uint8,
+    "confidence": np.uint8,
+    "rgb_right": np.uint8,
+}
+OPTIONAL = ("label", "confidence", "rgb_right")
 NUMBERS = {"rgb_stamp_ns": "<i8", "thermal_stamp_ns": "<i8", "sun_elevation_deg": "<f4", "crc32": "<u4"}
 
 
@@ -22,6 +30,13 @@ class Sample:
     rgb_stamp_ns: int
     thermal_stamp_ns: int
     sun_elevation_deg: float  # NaN where unknown
+    confidence: NDArray[np.uint8] | None = None  # (H, W) of a teacher in its label, in steps of 1/255
+    rgb_right: NDArray[np.uint8] | None = None  # (H, W, 3) of the right camera, on a grid of its own
+
+
+def image_shape(name: str, size: tuple[int, int]) -> tuple[int, ...]:
+    """The shape of the image of that name in samples of `size` (height, width)."""
+    return (*size, 3) if name.startswith("rgb") else size
 
 
 def sample_crc32(sample: Sample) -> int:

@@ -1,8 +1,9 @@
-"""Shards: HDF5 files of aligned pairs, one raw chunk a sample, and the dataset that they make up.
+"""Shards: HDF5 files of aligned pairs, one chunk a sample and image, and the dataset that they make up.
 
 A shard is made in memory and written in one go, so that it is whole or not there, and the same samples always give the
-same bytes. Reading asks HDF5 once for the place of every chunk and then reads the file directly: nothing is decoded,
-no handle is kept, and a dataset may be pickled, forked and used from threads at will.
+same bytes. The images of a sample follow each other in the file. Reading asks HDF5 once for the place of every chunk
+and then reads a sample with one call of the system: no handle is kept, and a dataset may be pickled, forked and used
+from threads at will.
 """
 
 import hashlib
@@ -15,9 +16,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from heatnet.dataset_tools.codecs import Codec, Compression
 from heatnet.dataset_tools.manifest import SHARDS, Manifest, ShardRecord, check_record, read_manifest, write_manifest
-from heatnet.dataset_tools.sample import IGNORE_ID, IMAGES, NUMBERS, Sample, sample_crc32
-from heatnet.dataset_tools.shard_index import ShardIndex, read_index
+from heatnet.dataset_tools.sample import IGNORE_ID, IMAGES, NUMBERS, OPTIONAL, Sample, image_shape, sample_crc32
+from heatnet.dataset_tools.shard_index import CLASS_PIXELS, ShardIndex, read_index
 from heatnet.errors import DatasetError
 from heatnet.files import atomic_file
 
@@ -59,14 +61,16 @@ def samples_per_shard(height: int, width: int) -> int:
     return max(1, SHARD_BYTES // (height * width * 7))
 
 
-def write_shard(root: Path, name: str, samples: Sequence[Sample], info: ShardInfo) -> ShardRecord:
+def write_shard(
+    root: Path, name: str, samples: Sequence[Sample], info: ShardInfo, compression: Compression = "none"
+) -> ShardRecord:
     """Write DATASET/shards/`name` whole or not at all and return its entry for the manifest.
 
-    All samples must have the same size, and all or none a label. Raises DatasetError otherwise, HeatNetError where
-    the disk refuses.
+    All samples must have the same size, and all or none a label and what else is optional. Raises DatasetError
+    otherwise, HeatNetError where the disk refuses.
     """
     _check_samples(name, samples, info)
-    content = _encode(samples, info)
+    content = _encode(samples, info, compression)
     height, width = samples[0].thermal.shape
     record = ShardRecord(
         name=name,
@@ -90,29 +94,31 @@ def _check_samples(name: str, samples: Sequence[Sample], info: ShardInfo) -> Non
     if not samples:
         raise DatasetError(f"{name}: no samples to write")
     size = samples[0].thermal.shape
-    labelled = info.label_source is not None
+    needed = {n for n in IMAGES if getattr(samples[0], n) is not None}
     for sample in samples:
-        shapes = [sample.thermal.shape, sample.valid.shape, sample.rgb.shape[:2]]
-        shapes += [] if sample.label is None else [sample.label.shape]
-        if any(shape != size for shape in shapes) or (sample.label is not None) != labelled:
-            raise DatasetError(f"{name}: samples of different sizes, or only some with labels, in one shard")
+        shapes = {n: image.shape for n in IMAGES if (image := getattr(sample, n)) is not None}
+        wrong = any(shape != image_shape(n, size) for n, shape in shapes.items())
+        if wrong or shapes.keys() != needed or ("label" in needed) != (info.label_source is not None):
+            kinds = ", ".join(OPTIONAL)
+            raise DatasetError(f"{name}: samples of different sizes, or only some with {kinds}, in one shard")
 
 
-def _encode(samples: Sequence[Sample], info: ShardInfo) -> bytes:
+def _encode(samples: Sequence[Sample], info: ShardInfo, compression: Compression) -> bytes:
     """The bytes of the shard, made in memory."""
     with h5py.File("shard.h5", "w", driver="core", block_size=1 << 24, backing_store=False, libver=LIBVER) as file:
         for key, value in _attributes(info).items():
             file.attrs[key] = value
-        for name in IMAGES:
-            images = [getattr(sample, name) for sample in samples]
-            if images[0] is not None:
-                _put_images(file, name, images)
+        _put_images(file, samples, compression)
         numbers = {name: [getattr(sample, name) for sample in samples] for name in list(NUMBERS)[:3]}
         numbers["crc32"] = [sample_crc32(sample) for sample in samples]
         for name, values in numbers.items():
             file.create_dataset(name, data=np.array(values, NUMBERS[name]), track_times=False)
+        labels = [sample.label for sample in samples if sample.label is not None]
+        if labels:
+            pixels = np.stack([np.bincount(label.ravel(), minlength=256)[: IGNORE_ID + 1] for label in labels])
+            file.create_dataset(CLASS_PIXELS, data=pixels.astype("<u4"), track_times=False)
         file.flush()
-        return bytes(file.id.get_file_image())
+        return file.id.get_file_image()
 
 
 def _attributes(info: ShardInfo) -> dict[str, Any]:
@@ -126,13 +132,24 @@ def _attributes(info: ShardInfo) -> dict[str, Any]:
     return values if info.label_source is None else {**values, "label_source": info.label_source}
 
 
-def _put_images(file: h5py.File, name: str, images: Sequence[NDArray[Any]]) -> None:
-    dtype = np.dtype(IMAGES[name]).newbyteorder("<")
-    shape = images[0].shape
-    dataset = file.create_dataset(name, (len(images), *shape), dtype, chunks=(1, *shape), track_times=False)
-    for row, image in enumerate(images):
-        chunk = np.ascontiguousarray(image, dtype)
-        dataset.id.write_direct_chunk((row,) + (0,) * len(shape), chunk)
+def _put_images(file: h5py.File, samples: Sequence[Sample], compression: Compression) -> None:
+    """Sample by sample, so that what is read together lies together."""
+    names = [name for name in IMAGES if getattr(samples[0], name) is not None]
+    codecs = {name: Codec.of(compression, IMAGES[name]) for name in names}
+    places = {name: _place(file, name, len(samples), getattr(samples[0], name).shape, codecs[name]) for name in names}
+    for row, sample in enumerate(samples):
+        for name in names:
+            image = np.ascontiguousarray(getattr(sample, name), np.dtype(IMAGES[name]).newbyteorder("<"))
+            places[name].write_direct_chunk((row,) + (0,) * image.ndim, codecs[name].encode(image))
+
+
+def _place(file: h5py.File, name: str, samples: int, shape: tuple[int, ...], codec: Codec) -> h5py.h5d.DatasetID:
+    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    properties.set_chunk((1, *shape))
+    properties.set_obj_track_times(False)
+    codec.apply(properties)
+    kind = h5py.h5t.py_create(np.dtype(IMAGES[name]).newbyteorder("<"))
+    return h5py.h5d.create(file.id, name.encode(), kind, h5py.h5s.create_simple((samples, *shape)), properties)
 
 
 @dataclass(frozen=True)
@@ -204,8 +221,24 @@ class Dataset:
         record = self.manifest.shards[ref.shard]
         if not 0 <= ref.row < record.samples:
             raise DatasetError(f"{self.path(record)}: no sample {ref.row}; it has {record.samples}")
+        return self._index(ref.shard).read(self.path(record), ref.row, check)
+
+    def class_pixels(self, refs: Sequence[SampleRef]) -> NDArray[np.int64]:
+        """How many pixels (N, 14) of each sample bear each label: an index made with the shards, no image is read.
+
+        Zeros where a sample has no labels. Raises DatasetError where a shard is not as the manifest says.
+        """
+        counts = np.zeros((len(refs), IGNORE_ID + 1), np.int64)
+        for i, ref in enumerate(refs):
+            pixels = None if ref.label_source is None else self._index(ref.shard).class_pixels
+            if pixels is not None:
+                counts[i] = pixels[ref.row]
+        return counts
+
+    def _index(self, shard: int) -> ShardIndex:
         indices: dict[int, ShardIndex] = self.__dict__["_indices"]
-        index = indices.get(ref.shard)
+        index = indices.get(shard)
         if index is None:
-            index = indices[ref.shard] = read_index(self.path(record), record)
-        return index.read(self.path(record), ref.row, check)
+            record = self.manifest.shards[shard]
+            index = indices[shard] = read_index(self.path(record), record)
+        return index

@@ -20,7 +20,7 @@ from heatnet.dataset_tools.writer import DatasetWriter, content_key, open_writer
 from heatnet.errors import DatasetError
 from heatnet.progress import track
 
-IMPORT_VERSION = 1  # raise when the same files would give other bytes
+IMPORT_VERSION = 2  # raise when the same files would give other bytes
 UNKNOWN_STAMP = -1
 MEASURED_IMAGES = 64
 

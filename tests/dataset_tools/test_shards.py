@@ -5,6 +5,7 @@ import os
 import pickle
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import h5py
 import numpy as np
 import pytest
 
+from heatnet.dataset_tools.codecs import Compression
+from heatnet.dataset_tools.shard_index import read_index
 from heatnet.dataset_tools.shards import (
     Dataset,
     Manifest,
@@ -81,6 +84,7 @@ def test_any_h5py_reads_a_shard_as_the_interface_says(tmp_path: Path) -> None:
         "thermal_stamp_ns": ((5,), "int64"),
         "sun_elevation_deg": ((5,), "float32"),
         "crc32": ((5,), "uint32"),
+        "class_pixels": ((5, 14), "uint32"),
     }
     assert attributes["domain"] == "day" and attributes["label_source"] == "hand"
     assert attributes["thermal_range"].tolist() == [21800, 25000]
@@ -91,6 +95,75 @@ def test_the_same_samples_give_the_same_bytes(tmp_path: Path) -> None:
     first, second = (write_shard(tmp_path, name, samples, INFO) for name in ("a.h5", "b.h5"))
     assert first.sha256 == second.sha256
     assert (tmp_path / "shards/a.h5").read_bytes() == (tmp_path / "shards/b.h5").read_bytes()
+
+
+@pytest.mark.parametrize("compression", ["gzip", "zstd"])
+def test_compressed_samples_come_back_and_are_the_same_bytes_again(tmp_path: Path, compression: Compression) -> None:
+    steps = np.arange(600).reshape(20, 30)
+    changes = {"thermal": (22_000 + steps // 7).astype(np.uint16), "confidence": (steps % 256).astype(np.uint8)}
+    samples = [replace(make_sample(i), **changes, rgb_right=make_sample(i + 50).rgb) for i in range(3)]
+    first, second = (write_shard(tmp_path, name, samples, INFO, compression) for name in ("a.h5", "b.h5"))
+    assert first.sha256 == second.sha256
+    write_manifest(tmp_path, Manifest(shards=(first,)))
+    dataset = Dataset.open(tmp_path)
+    for sample, ref in zip(samples, dataset.refs(), strict=True):
+        read = dataset.read(ref, check=True)
+        assert same(read, sample) and np.array_equal(read.confidence, sample.confidence)  # type: ignore[arg-type]
+        assert np.array_equal(read.rgb_right, sample.rgb_right)  # type: ignore[arg-type]
+    plain = write_shard(tmp_path, "c.h5", samples, INFO)
+    assert first.bytes < plain.bytes
+    with h5py.File(tmp_path / "shards/a.h5") as file:
+        thermal = file["thermal"]
+        assert thermal.shuffle and (compression == "zstd" or np.array_equal(thermal[1], samples[1].thermal))
+
+
+@pytest.mark.parametrize("compression", ["gzip", "zstd"])
+def test_an_altered_compressed_image_is_refused_whatever_it_claims(tmp_path: Path, compression: Compression) -> None:
+    record = write_shard(tmp_path, "a.h5", [make_sample(i) for i in range(3)], INFO, compression)
+    write_manifest(tmp_path, Manifest(shards=(record,)))
+    path, rng, refused = tmp_path / "shards/a.h5", random.Random(0), 0
+    content = path.read_bytes()
+    for _ in range(100):
+        altered = bytearray(content)
+        altered[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+        path.write_bytes(altered)
+        dataset = Dataset(tmp_path, Dataset.open_lenient(tmp_path).manifest)
+        for row, ref in enumerate(dataset.refs()):
+            try:
+                assert same(dataset.read(ref, check=True), make_sample(row))
+            except DatasetError:
+                refused += 1
+    assert refused > 60
+
+
+def test_the_images_of_a_sample_lie_together(tmp_path: Path) -> None:
+    samples = [make_sample(i, size=(64, 96)) for i in range(5)]
+    record = write_shard(tmp_path, "a.h5", samples, INFO)
+    write_manifest(tmp_path, Manifest(shards=(record,)))
+    dataset = Dataset.open(tmp_path)
+    assert read_index(dataset.path(record), record).in_one_piece[1:].all()  # HDF5's own index follows the first
+    assert all(same(dataset.read(ref), sample) for ref, sample in zip(dataset.refs(), samples, strict=True))
+
+
+def test_a_disk_that_gives_a_little_at_a_time_gives_the_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = [make_sample(i, size=(64, 96)) for i in range(3)]
+    write_manifest(tmp_path, Manifest(shards=(write_shard(tmp_path, "a.h5", samples, INFO),)))
+    dataset, preadv = Dataset.open(tmp_path), os.preadv
+
+    def little(descriptor: int, buffers: list[Any], offset: int) -> int:
+        return preadv(descriptor, [memoryview(buffers[0]).cast("B")[:1000]], offset)
+
+    monkeypatch.setattr(os, "preadv", little)
+    assert all(same(dataset.read(ref, check=True), sample) for ref, sample in zip(dataset.refs(), samples, strict=True))
+
+
+def test_class_pixels_are_known_without_reading_an_image(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path)
+    counted = dataset.class_pixels(dataset.refs())
+    for i in range(5):
+        label = make_sample(i).label
+        assert label is not None and counted[i].tolist() == np.bincount(label.ravel(), minlength=14).tolist()
+    assert (counted[5:] == 0).all() and len(counted) == 7
 
 
 def test_an_unknown_sun_stays_unknown(tmp_path: Path) -> None:
