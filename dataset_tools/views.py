@@ -1,37 +1,38 @@
 """Key frames for a calibration, out of recordings."""
 
+import itertools
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
+from heatnet.calib.glance import is_frozen
 from heatnet.calib.rig import Rig, RigCamera
+from heatnet.calib.selection import Candidate, choose
 from heatnet.calib.trajectory import Trajectory
-from heatnet.calib.views import ThermalFrame, View, Views
+from heatnet.calib.views import Choice, ThermalFrame, View, Views
+from heatnet.dataset_tools.camera_images import camera_images
 from heatnet.dataset_tools.key_frames import KeyFrame, ViewsConfig, plan_key_frames, worth_a_look
-from heatnet.dataset_tools.recording import (
-    Image,
-    Recording,
-    open_whole,
-    read_trajectory,
-    refuse_doubles,
-    resolve_topic,
-)
+from heatnet.dataset_tools.looking import look_at
+from heatnet.dataset_tools.recording import Recording, open_whole, read_trajectory, refuse_doubles
 from heatnet.errors import RecordingError
-from heatnet.progress import track
 
 __all__ = ["ViewsConfig", "load_views"]
+Images = dict[tuple[str, int], NDArray[Any]]
 _DEFAULT = ViewsConfig()
 
 
 def load_views(recordings: Sequence[Path], rig: Rig, config: ViewsConfig = _DEFAULT) -> Views:
-    """Choose key frames spread over the way driven in `recordings` and decode them with the thermal frames around.
+    """Choose key frames of `recordings` by what they add and decode them with the thermal frames around.
 
     A key frame is a left RGB image with its right partner (where the rig and the recording have one) and at least one
-    thermal frame near. Raises RecordingError where there is none, naming the recordings and what was found, where a
-    recording is given twice, or is damaged and not to be salvaged.
+    thermal frame near. Many are looked at, few decoded for good: what became of each stands in `choices`. Raises
+    RecordingError where none can be used, naming the recordings and what was found, where a recording is given twice,
+    or is damaged and not to be salvaged.
     """
     refuse_doubles(recordings)
     if not rig.thermal:
@@ -39,49 +40,73 @@ def load_views(recordings: Sequence[Path], rig: Rig, config: ViewsConfig = _DEFA
             f"the rig file names no thermal camera among {', '.join(c.topic for c in rig.cameras)}; "
             "a thermal topic says ir, thermal or lwir, or is named with --thermal"
         )
-    views: list[View] = []
-    trajectories: list[Trajectory | None] = []
-    dropped: Counter[str] = Counter()
-    candidates = 0
-    for index, path in enumerate(recordings):
-        with open_whole(path, config.salvage) as recording:
-            trajectory = read_trajectory(recording, rig.body) if rig.body else None
-            plans = plan_key_frames(recording, rig, config, dropped)
-            candidates += len(plans)
-            chosen = worth_a_look(plans, trajectory, -(-config.key_frames // len(recordings)), config)
-            views += _decode(recording, rig, chosen, index)
-            trajectories.append(trajectory)
+    with ExitStack() as stack:
+        scans = [_scan(stack.enter_context(open_whole(p, config.salvage)), rig, config) for p in recordings]
+        candidates = [
+            candidate
+            for index, scan in enumerate(scans)
+            for candidate in _look(scan, rig, index, -(-config.looks // len(scans)), config)
+        ]
+        choices = choose(candidates, config.key_frames)
+        views = [view for index, scan in enumerate(scans) for view in _decode(scan, rig, choices, index)]
+    dropped = sum((scan.dropped for scan in scans), Counter[str]())
     if not views:
+        dropped.update(f"left out because {choice.reason}" for choice in choices)
         reasons = ", ".join(f"{count} {reason}" for reason, count in dropped.items()) or "no left RGB image"
         raise RecordingError(f"{', '.join(map(str, recordings))}: no key frame for a calibration ({reasons})")
-    return Views(tuple(views), tuple(path.name for path in recordings), tuple(trajectories), candidates, dict(dropped))
+    return Views(
+        tuple(views),
+        tuple(path.name for path in recordings),
+        tuple(scan.trajectory for scan in scans),
+        sum(len(scan.frames) for scan in scans),
+        dict(dropped),
+        tuple(choices),
+    )
 
 
-def _decode(recording: Recording, rig: Rig, plans: list[KeyFrame], index: int) -> list[View]:
-    cameras = {topic: c for c in rig.cameras if (topic := resolve_topic(recording, c.topic)) is not None}
-    wanted = {topic: _wanted(camera, rig, plans) for topic, camera in cameras.items()}
-    total = sum(len(stamps) for stamps in wanted.values())
-    images: dict[tuple[str, int], Image] = {}
-    messages = recording.messages(list(wanted), wanted, skipped=[])
-    for topic, message in track(messages, f"Reading {recording.path.name}", total):
-        if isinstance(message, Image):
-            images[cameras[topic].name, message.stamp_ns] = _checked(message, cameras[topic], recording)
+@dataclass(frozen=True)
+class _Scan:
+    """What the stamps of one recording allow."""
+
+    recording: Recording
+    trajectory: Trajectory | None
+    frames: list[KeyFrame]
+    dropped: Counter[str]
+
+
+def _scan(recording: Recording, rig: Rig, config: ViewsConfig) -> _Scan:
+    dropped = Counter[str]()
+    trajectory = read_trajectory(recording, rig.body) if rig.body else None
+    return _Scan(recording, trajectory, plan_key_frames(recording, rig, config, dropped), dropped)
+
+
+def _look(scan: _Scan, rig: Rig, index: int, count: int, config: ViewsConfig) -> list[Candidate]:
+    frames = worth_a_look(scan.frames, scan.trajectory, count, config)
+    return look_at(scan.recording, rig, frames, index, scan.trajectory)
+
+
+def _decode(scan: _Scan, rig: Rig, choices: Sequence[Choice], index: int) -> list[View]:
+    stamps = {c.stamp_ns for c in choices if c.used and c.recording == index}
+    plans = [frame for frame in scan.frames if frame.stamp_ns in stamps]
+    wanted = {camera.name: _wanted(camera, rig, plans) for camera in rig.cameras}
+    images = {(n, s): pixels for n, s, pixels in camera_images(scan.recording, rig, wanted, "Reading")}
     return [view for plan in plans if (view := _view(images, rig, plan, index)) is not None]
 
 
-def _view(images: dict[tuple[str, int], Image], rig: Rig, plan: KeyFrame, index: int) -> View | None:
+def _view(images: Images, rig: Rig, plan: KeyFrame, index: int) -> View | None:
     """The view of a plan; None where its RGB images turned out unreadable."""
     left = images.get((rig.rgb_left.name, plan.stamp_ns))
     right = images.get((rig.rgb[1].name, plan.right_ns)) if plan.right_ns is not None else None
     if left is None or (right is None) != (plan.right_ns is None):
         return None
-    thermal = {name: _thermal(images, name, stamps) for name, stamps in plan.thermal_ns.items()}
-    return View(index, plan.stamp_ns, _colour(left), _colour(right) if right else None, thermal)
+    thermal = {name: _thermal(images, name, plan) for name in plan.thermal_ns}
+    return View(index, plan.stamp_ns, left, right, thermal)
 
 
 def _wanted(camera: RigCamera, rig: Rig, plans: list[KeyFrame]) -> set[int]:
     if camera.thermal:
-        return {s for p in plans for s in p.thermal_ns.get(camera.name, ())}
+        before = {p.before_ns[camera.name] for p in plans if camera.name in p.before_ns}
+        return before | {s for p in plans for s in p.thermal_ns.get(camera.name, ())}
     if camera.name == rig.rgb_left.name:
         return {p.stamp_ns for p in plans}
     if camera.name == rig.rgb[1].name:
@@ -89,30 +114,12 @@ def _wanted(camera: RigCamera, rig: Rig, plans: list[KeyFrame]) -> set[int]:
     return set()
 
 
-def _checked(image: Image, camera: RigCamera, recording: Recording) -> Image:
-    height, width = image.pixels.shape[:2]
-    if (width, height) != camera.camera.resolution:
-        expected = "x".join(map(str, camera.camera.resolution))
-        raise RecordingError(
-            f"{recording.path}: {camera.topic} at {image.stamp_ns} ns is {width}x{height}; "
-            f"the rig file says {expected} for {camera.name}"
-        )
-    return image
+def _thermal(images: Images, name: str, plan: KeyFrame) -> tuple[ThermalFrame, ...]:
+    """The frames of one camera near a key frame; those that repeat the one before them (a closed shutter) are left out.
 
-
-def _colour(image: Image) -> NDArray[np.uint8]:
-    wide = image.pixels.dtype == np.uint16  # a 16-bit RGB camera: the high byte is enough for edges
-    pixels = np.asarray(image.pixels >> 8 if wide else image.pixels, dtype=np.uint8)
-    return pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
-
-
-def _thermal(images: dict[tuple[str, int], Image], name: str, stamps: tuple[int, ...]) -> tuple[ThermalFrame, ...]:
-    """The frames of one camera near a key frame; one that repeats another's pixels (a closed shutter) is left out."""
-    frames: list[ThermalFrame] = []
-    for stamp in (s for s in stamps if (name, s) in images):
-        pixels = images[name, stamp].pixels
-        if pixels.ndim == 3:
-            pixels = pixels[..., 0]
-        if not any(np.array_equal(pixels, frame.pixels) for frame in frames):
-            frames.append(ThermalFrame(stamp, pixels.astype(np.uint16, copy=False)))
-    return tuple(frames)
+    They show what was to be seen before the shutter closed, up to a second ago.
+    """
+    stamps = plan.thermal_ns[name]
+    there = [s for s in sorted({*stamps, plan.before_ns.get(name, stamps[0])} if stamps else ()) if (name, s) in images]
+    stale = {s for b, s in itertools.pairwise(there) if is_frozen(images[name, s], images[name, b])}
+    return tuple(ThermalFrame(s, images[name, s]) for s in stamps if s in there and s not in stale)
