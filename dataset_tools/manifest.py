@@ -22,6 +22,7 @@ MAXIMUM_BYTES = 1 << 28
 MAXIMUM_SIDE = 1 << 14
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}\.h5")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_LABELS = re.compile(r"\.labels-[0-9a-f]{8}\.h5$")
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,16 @@ class Manifest:
     provenance: tuple[dict[str, Any], ...] = ()
     shards: tuple[ShardRecord, ...] = ()
     drops: dict[str, int] = field(default_factory=dict)
+
+
+def planned_name(name: str) -> str:
+    """The name under which a shard was built, before a teacher's labels came into it."""
+    return _LABELS.sub(".h5", name)
+
+
+def labelled_name(name: str, teacher_key: str) -> str:
+    """The name of a shard with the labels of a teacher, of whom `teacher_key` is a hash in hexadecimal."""
+    return planned_name(name).removesuffix(".h5") + f".labels-{teacher_key[:8]}.h5"
 
 
 def write_manifest(root: Path, manifest: Manifest) -> None:

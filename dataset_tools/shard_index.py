@@ -41,7 +41,7 @@ class ShardIndex:
 
     def read(self, path: Path, row: int, check: bool) -> Sample:
         """The sample in `row`; with `check`, compared with its CRC32. Raises DatasetError."""
-        images = {name: np.empty(chunks.shape, IMAGES[name]) for name, chunks in self.chunks.items()}
+        images: dict[str, Any] = {name: np.empty(chunks.shape, IMAGES[name]) for name, chunks in self.chunks.items()}
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             try:
@@ -51,7 +51,7 @@ class ShardIndex:
         except OSError as error:
             raise DatasetError(f"{path}: cannot be read ({error.strerror or error})") from error
         numbers = {name: self.numbers[name][row].item() for name in list(NUMBERS)[:3]}
-        sample = Sample(**{"label": None, **images}, **numbers)
+        sample = Sample(**{"label": None, **images, **numbers})
         if check and sample_crc32(sample) != self.numbers["crc32"][row]:
             raise DatasetError(f"{path}: sample {row} was altered (its CRC32 does not match)")
         return sample
@@ -71,7 +71,7 @@ class ShardIndex:
                 chunks.codec.decode(packed.tobytes(), image)
 
 
-def _read(descriptor: int, buffers: list[NDArray[Any]], offset: int) -> None:
+def _read(descriptor: int, buffers: list[Any], offset: int) -> None:
     """Fill the buffers with what stands in the file from `offset` on: one call of the system, as a rule."""
     total = sum(buffer.nbytes for buffer in buffers)
     done = os.preadv(descriptor, buffers, offset)
@@ -83,7 +83,7 @@ def _read(descriptor: int, buffers: list[NDArray[Any]], offset: int) -> None:
         done += more
 
 
-def _after(buffers: list[NDArray[Any]], done: int) -> list[memoryview]:
+def _after(buffers: list[Any], done: int) -> list[memoryview]:
     views = []
     for buffer in buffers:
         view = memoryview(buffer).cast("B") if buffer.size else memoryview(b"")

@@ -18,7 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from heatnet.dataset_tools.card import write_card
-from heatnet.dataset_tools.manifest import MANIFEST, SHARDS, Manifest, ShardRecord, read_manifest, write_manifest
+from heatnet.dataset_tools.manifest import (
+    MANIFEST,
+    SHARDS,
+    Manifest,
+    ShardRecord,
+    planned_name,
+    read_manifest,
+    write_manifest,
+)
 from heatnet.errors import DatasetError, HeatNetError
 
 
@@ -65,24 +73,36 @@ class DatasetWriter:
 
         Raises DatasetError where the name belongs to another content that is complete.
         """
-        record = next((record for record in self.manifest.shards if record.name == name), None)
-        complete = any(name in entry["shards"] for entry in self.manifest.provenance)
+        record = next((record for record in self.manifest.shards if planned_name(record.name) == name), None)
+        complete = any(name in map(planned_name, entry["shards"]) for entry in self.manifest.provenance)
         if complete and record is not None and record.key != key:
             raise DatasetError(f"{self.root}: {name} is in it already with other contents; build into a new folder")
-        if record is not None and record.key == key and self._intact(record):
+        if record is not None and record.key == key and self.intact(record):
             return record
         self.claimed.append(name)
         return None
 
     def add(self, record: ShardRecord) -> None:
         """Let the manifest name a shard that has just been written."""
-        shards = [other for other in self.manifest.shards if other.name != record.name]
+        shards = [other for other in self.manifest.shards if planned_name(other.name) != record.name]
         self._write(replace(self.manifest, shards=tuple(sorted([*shards, record], key=lambda r: r.name))))
+
+    def supersede(self, old: ShardRecord, new: ShardRecord) -> None:
+        """Let the manifest name `new`, which has just been written, instead of `old`, and remove that file."""
+        shards = [new if record.name == old.name else record for record in self.manifest.shards]
+        provenance = [
+            {**entry, "shards": [new.name if name == old.name else name for name in entry["shards"]]}
+            for entry in self.manifest.provenance
+        ]
+        ordered = tuple(sorted(shards, key=lambda r: r.name))
+        self._write(replace(self.manifest, shards=ordered, provenance=tuple(provenance)))
+        write_card(self.root, self.manifest)
+        (self.root / SHARDS / old.name).unlink(missing_ok=True)
 
     def finish(self, source: Mapping[str, Any]) -> None:
         """Let the manifest tell where the shards `source["shards"]` come from, and what was dropped on the way."""
-        mine = set(source["shards"])
-        others = [entry for entry in self.manifest.provenance if not mine & set(entry["shards"])]
+        mine = set(map(planned_name, source["shards"]))
+        others = [entry for entry in self.manifest.provenance if not mine & set(map(planned_name, entry["shards"]))]
         provenance = tuple(sorted([*others, dict(source)], key=lambda entry: (entry["name"], entry["key"])))
         drops: dict[str, int] = {}
         for entry in provenance:
@@ -103,7 +123,8 @@ class DatasetWriter:
             (self.root / SHARDS / name).unlink(missing_ok=True)
         self.claimed.clear()
 
-    def _intact(self, record: ShardRecord) -> bool:
+    def intact(self, record: ShardRecord) -> bool:
+        """Whether the file of a shard is the very one that its record speaks of."""
         path = self.root / SHARDS / record.name
         return path.is_file() and path.stat().st_size == record.bytes and file_sha256(path) == record.sha256
 
@@ -128,6 +149,19 @@ def open_writer(
             writer = DatasetWriter(root, _manifest_for(root, dict(config), calibration), new)
             with _taking_back(writer):
                 yield writer
+        finally:
+            _clean(root)
+
+
+@contextlib.contextmanager
+def reopen_writer(root: Path) -> Iterator[DatasetWriter]:
+    """Open a dataset to replace shards in it. Raises DatasetError where there is none, or where another process is
+    writing to it.
+    """
+    read_manifest(root)
+    with _locked(root / SHARDS):
+        try:
+            yield DatasetWriter(root, read_manifest(root), new=False)
         finally:
             _clean(root)
 
@@ -185,9 +219,22 @@ def _locked(folder: Path) -> Iterator[None]:
 
 def _clean(root: Path) -> None:
     """Remove what a killed process left, and the folders where nothing came into them."""
+    for path in _superseded(root):
+        path.unlink(missing_ok=True)
     for path in (*(root / SHARDS).glob(".*.tmp"), *root.glob(".*.tmp")):
         path.unlink(missing_ok=True)
     if not (root / MANIFEST).exists():
         with contextlib.suppress(OSError):
             (root / SHARDS).rmdir()
             root.rmdir()
+
+
+def _superseded(root: Path) -> list[Path]:
+    """Shards that the manifest names under another name: with labels, or without."""
+    try:
+        named = {record.name for record in read_manifest(root).shards}
+    except DatasetError:
+        return []
+    planned = set(map(planned_name, named))
+    files = (root / SHARDS).glob("*.h5")
+    return [file for file in files if file.name not in named and planned_name(file.name) in planned]
