@@ -201,7 +201,16 @@ def calibrate(
     metavar="LOW HIGH",
     help="Counts that normalise to the ends of the scale.  [default: by the first recording]",
 )
-@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
+@click.option(
+    "--compression",
+    type=click.Choice(["none", "gzip", "zstd"]),
+    default="none",
+    show_default=True,
+    help="Of the images; other programs need a plugin (hdf5plugin) for zstd.",
+)
+@click.option("--right", is_flag=True, help="Also keep the right RGB image, rectified alike.")
+@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes on this machine.")
+@click.option("--cluster", metavar="ADDRESS", help="A Dask scheduler; its workers must see the same files.")
 @salvage_option
 @common
 def build_dataset(
@@ -212,7 +221,10 @@ def build_dataset(
     domain: str | None,
     depth: str,
     thermal_range: tuple[float, float] | None,
+    compression: str,
+    right: bool,
     workers: int,
+    cluster: str | None,
     salvage: bool,
     seed: int,
     as_json: bool,
@@ -225,15 +237,18 @@ def build_dataset(
     """
     from heatnet.dataset_tools.build import BuildConfig
     from heatnet.dataset_tools.build import build_dataset as run
+    from heatnet.dataset_tools.tasks import Crew
 
     config = BuildConfig(
         split=split,  # type: ignore[arg-type]
         domain=domain,  # type: ignore[arg-type]
         depth=depth,  # type: ignore[arg-type]
         thermal_range=thermal_range,
+        compression=compression,  # type: ignore[arg-type]
+        right=right,
         salvage=salvage,
     )
-    summary = run(recordings, calibration, output, config, workers)
+    summary = run(recordings, calibration, output, config, Crew(workers, cluster))
     rows = [tuple(row.values()) for row in summary.rows]
     drops = drop_lines(summary.drops)
     columns = list(summary.rows[0]) if summary.rows else ["recording"]
@@ -258,6 +273,27 @@ def validate(dataset: Path, seed: int, as_json: bool) -> None:
     show({"errors": errors, "problems": [vars(p) for p in problems]}, as_json, [*lines, verdict])
     if errors:
         raise HeatNetError(f"{dataset}: not fit for use, {errors} errors; build it again")
+
+
+@main.command()
+@click.argument("dataset", type=PATH)
+@click.option("--teacher", required=True, metavar="CHECKPOINT|hf:MODEL", help="Who labels: it sees RGB alone.")
+@common
+def label(dataset: Path, teacher: str, seed: int, as_json: bool) -> None:
+    """Let an RGB teacher label the day frames of DATASET that have no labels by hand. Night is never touched.
+
+    hf:MODEL is a folder or a name of Hugging Face, with the classes of Cityscapes or Mapillary Vistas
+    (pip install 'heatnet[hf]'). Run again, it goes on.
+
+    \b
+    heatnet label dataset --teacher run/rgb_teacher/best.pt
+    heatnet label dataset --teacher hf:nvidia/segformer-b5-finetuned-cityscapes-1024-1024
+    """
+    from heatnet.segmentation.label import label_dataset
+
+    summary = label_dataset(dataset, teacher)
+    rows = [f"{count} frames: {fate}" for fate, count in summary["frames"].items()]
+    show(summary, as_json, [f"labels by {summary['teacher']}", *rows, f"written: {dataset}"])
 
 
 @main.command("import-dataset")

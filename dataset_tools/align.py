@@ -75,6 +75,25 @@ def nearest_thermal(rig: Rig) -> RigCamera:
 
 
 @dataclass(frozen=True)
+class View:
+    """Brings the images of one RGB camera onto the grid of a pinhole camera that stands where it stands."""
+
+    camera: RigCamera
+    grid: Camera
+    _fine: tuple[Map, Map] = field(init=False, repr=False)  # at twice the size of the grid
+
+    def __post_init__(self) -> None:
+        width, height = self.grid.resolution
+        object.__setattr__(self, "_fine", _raw_maps(self.camera.camera, self.grid.scaled(2 * width, 2 * height)))
+
+    def render(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The raw image (H, W, 3) on the grid: rendered at twice the size and averaged, against aliasing."""
+        _check_size(self.camera, image)
+        fine = cv2.remap(image, *self._fine, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(cv2.resize(fine, self.grid.resolution, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+@dataclass(frozen=True)
 class Alignment:
     """Brings the images of one left RGB and one thermal camera onto the grid; maps are computed once."""
 
@@ -82,20 +101,17 @@ class Alignment:
     thermal: RigCamera
     grid: Camera
     rays: NDArray[np.float64] = field(init=False, repr=False)  # (H * W, 3)
-    _fine: tuple[Map, Map] = field(init=False, repr=False)  # at twice the size of the grid
+    _view: View = field(init=False, repr=False)
     _plain: tuple[Map, Map] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        width, height = self.grid.resolution
         object.__setattr__(self, "rays", grid_rays(self.grid))
-        object.__setattr__(self, "_fine", _raw_maps(self.left.camera, self.grid.scaled(2 * width, 2 * height)))
+        object.__setattr__(self, "_view", View(self.left, self.grid))
         object.__setattr__(self, "_plain", _raw_maps(self.left.camera, self.grid))
 
     def rgb(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The raw left image (H, W, 3) on the grid: rendered at twice the size and averaged, against aliasing."""
-        _check_size(self.left, image)
-        fine = cv2.remap(image, *self._fine, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        return np.asarray(cv2.resize(fine, self.grid.resolution, interpolation=cv2.INTER_AREA), np.uint8)
+        """The raw left image (H, W, 3) on the grid."""
+        return self._view.render(image)
 
     def label(self, label: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """A class map (H, W) of the raw left image on the grid: the nearest pixel's class."""

@@ -10,9 +10,10 @@ import numpy as np
 
 from heatnet.calib.rig import Rig
 from heatnet.dataset_tools.align import GridConfig
+from heatnet.dataset_tools.codecs import Compression
 from heatnet.dataset_tools.lags import read_lag_ns
 from heatnet.dataset_tools.leaks import refuse_leaks
-from heatnet.dataset_tools.manifest import DOMAINS, SPLITS
+from heatnet.dataset_tools.manifest import DOMAINS, SPLITS, planned_name
 from heatnet.dataset_tools.plan import PlanConfig, RecordingPlan, plan_recording
 from heatnet.dataset_tools.recorded_counts import dataset_range
 from heatnet.dataset_tools.recording import read_recorded_rig, refuse_doubles
@@ -20,7 +21,7 @@ from heatnet.dataset_tools.samples import DepthChoice, SampleMaker
 from heatnet.dataset_tools.shards import ShardInfo, ShardRecord, samples_per_shard
 from heatnet.dataset_tools.splits import SplitConfig, assign_splits, drive_ranges
 from heatnet.dataset_tools.sun import Twilight
-from heatnet.dataset_tools.tasks import MakerConfig, ShardPlan, divide, run_tasks
+from heatnet.dataset_tools.tasks import Crew, MakerConfig, ShardPlan, Task, divide, run_tasks
 from heatnet.dataset_tools.writer import DatasetWriter, content_key, file_sha256, open_writer
 from heatnet.errors import DatasetError, RecordingError
 from heatnet.progress import track
@@ -45,6 +46,8 @@ class BuildConfig:
     thermal_camera: str | None = None
     tolerance_ms: float | None = None
     salvage: bool = False  # use what can be read of a damaged recording
+    compression: Compression = "none"
+    right: bool = False  # also keep the right RGB image
     thermal_range: tuple[float, float] | None = None  # None: as the dataset has it, else by the first recording
 
     def of_dataset(self) -> dict[str, Any]:
@@ -66,34 +69,33 @@ class BuildSummary:
 
 
 def build_dataset(
-    recordings: Sequence[Path], calibration: Path, output: Path, config: BuildConfig, workers: int = 1
+    recordings: Sequence[Path], calibration: Path, output: Path, config: BuildConfig, crew: Crew | None = None
 ) -> BuildSummary:
     """Add `recordings` to the dataset `output`, with the cameras of the rig file `calibration`.
 
-    Run again, it does nothing; stopped, it goes on; with more `workers` (processes) it gives the same bytes. Raises
+    Run again, it does nothing; stopped, it goes on; with a larger `crew` it gives the same bytes. Raises
     HeatNetError with one clear message where an input is at fault (what that recording had brought is taken back) or
     the disk refuses (finished shards stay).
     """
     _check(recordings, config)
+    rig = read_recorded_rig(calibration, recordings[0])
     how = MakerConfig(
-        read_recorded_rig(calibration, recordings[0]), config.grid, config.depth, config.plane_m, config.thermal_camera
+        rig, config.grid, config.depth, config.plane_m, config.thermal_camera, config.right, config.compression
     )
     maker = how.make()
     lag_ns = read_lag_ns(calibration, maker.alignment.thermal)
-    plans = _plans(recordings, how.rig, config, maker.stereo is not None, lag_ns)
+    plans = _plans(recordings, rig, config, maker.stereo is not None or config.right, lag_ns)
     limits = config.thermal_range or dataset_range(output, plans[0])
     config = replace(config, thermal_range=limits)
     rig_key = content_key(how.rig.document)[:12]
     grid = {"intrinsics": maker.grid.intrinsics.tolist(), "resolution": list(maker.grid.resolution)}
     sources = [_Source(plan, _recording_key(plan, config, rig_key), rig_key, config.split, limits) for plan in plans]
-    summary: list[dict[str, Any]] = []
-    drops: Counter[str] = Counter()
-    with open_writer(output, {**config.of_dataset(), "grid_camera": grid}, {rig_key: how.rig.document}) as writer:
-        for source in sources:
-            records = _add_recording(writer, source, maker, how, workers)
-            summary += [_row(source.name, record) for record in records]
-            drops.update(source.drops(records))
-    return BuildSummary(tuple(summary), dict(sorted(drops.items())))
+    with open_writer(output, {**config.of_dataset(), "grid_camera": grid}, {rig_key: rig.document}) as writer:
+        jobs = [_Job.of(writer, source, maker) for source in sources]
+        _work(writer, jobs, maker, how, crew or Crew())
+    drops = sum((Counter(job.source.drops(job.made)) for job in jobs), Counter[str]())
+    rows = [_row(job.source.name, record) for job in jobs for record in job.made]
+    return BuildSummary(tuple(rows), dict(sorted(drops.items())))
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,7 @@ def _plans(recordings: Sequence[Path], rig: Rig, config: BuildConfig, stereo: bo
     tolerance = None if config.tolerance_ms is None else round(config.tolerance_ms * 1e6)
     how = PlanConfig(tolerance, config.domain, config.twilight, stereo, lag_ns, config.thermal_camera, config.salvage)
     plans = [plan_recording(path, rig, how) for path in track(recordings, "synchronise")]
+    _refuse_copies(plans)
     drives = drive_ranges([plan.range_ns for plan in plans])
     chosen = []
     for plan, drive in zip(plans, drives, strict=True):
@@ -145,30 +148,70 @@ def _plans(recordings: Sequence[Path], rig: Rig, config: BuildConfig, stereo: bo
     return chosen
 
 
-def _add_recording(
-    writer: DatasetWriter, source: _Source, maker: SampleMaker, how: MakerConfig, workers: int
-) -> list[ShardRecord]:
-    """Bring one recording into the dataset; returns the records of its shards, by name."""
-    plan = source.plan
-    writer.refuse_other_key(source.name, plan.sha256, source.key)
-    shards = list(_shard_plans(source, maker))
-    _refuse_leaks(writer, plan, {shard.name for shard in shards})
-    known = {shard.name: writer.claim(shard.name, shard.info.key) for shard in shards}
-    records = {name: record for name, record in known.items() if record is not None}
-    pending = [shard for shard in shards if shard.name not in records]
-    tasks = divide(plan, pending, writer.root, workers)
-    for record in run_tasks(tasks, how, maker, workers):
-        writer.add(record)
-        records[record.name] = record
-    if not records:
+def _refuse_copies(plans: Sequence[RecordingPlan]) -> None:
+    first: dict[str, RecordingPlan] = {}
+    for plan in plans:
+        other = first.setdefault(plan.sha256, plan)
+        if other is not plan:
+            raise DatasetError(f"{plan.path}: the same recording as {other.path}; each counts once")
+
+
+@dataclass
+class _Job:
+    """One recording on its way into the dataset."""
+
+    source: _Source
+    records: dict[str, ShardRecord]  # of its shards that are in place, by the name they were planned with
+    pending: tuple[ShardPlan, ...]
+    waiting: int = 0  # tasks that are not done
+
+    @staticmethod
+    def of(writer: DatasetWriter, source: _Source, maker: SampleMaker) -> "_Job":
+        """Claim the shards of a recording. Raises DatasetError where it is in the dataset already in another way."""
+        plan = source.plan
+        writer.refuse_other_key(source.name, plan.sha256, source.key)
+        shards = list(_shard_plans(source, maker))
+        _refuse_leaks(writer, plan, {shard.name for shard in shards})
+        known = {shard.name: writer.claim(shard.name, shard.info.key) for shard in shards}
+        records = {name: record for name, record in known.items() if record is not None}
+        return _Job(source, records, tuple(shard for shard in shards if shard.name not in records))
+
+    @property
+    def made(self) -> list[ShardRecord]:
+        """The records of its shards, in order."""
+        return [self.records[name] for name in sorted(self.records)]
+
+
+def _work(writer: DatasetWriter, jobs: Sequence[_Job], maker: SampleMaker, how: MakerConfig, crew: Crew) -> None:
+    """Make what is pending, all recordings at once, and finish each recording when its last task is done."""
+    job_of = {job.source.plan.path: job for job in jobs}
+    tasks = []
+    for job in jobs:
+        mine = divide(Task(job.source.plan, job.pending, writer.root, how.compression), crew)
+        job.waiting = len(mine)
+        tasks += mine
+        if not mine:
+            _finish(writer, job)
+    for task, record in run_tasks(tasks, how, maker, crew):
+        job = job_of[task.plan.path]
+        if record is not None:
+            writer.add(record)
+            job.records[record.name] = record
+            continue
+        job.waiting -= 1
+        if not job.waiting:
+            _finish(writer, job)
+
+
+def _finish(writer: DatasetWriter, job: _Job) -> None:
+    if not job.records:
+        plan = job.source.plan
         raise RecordingError(f"{plan.path}: no image of its {len(plan.splits)} sets can be read")
-    made = [records[name] for name in sorted(records)]
-    writer.finish(source.provenance(made))
-    return made
+    writer.finish(job.source.provenance(job.made))
 
 
 def _refuse_leaks(writer: DatasetWriter, plan: RecordingPlan, own: set[str]) -> None:
-    others = [record for record in writer.manifest.shards if record.name not in own]
+    others = [record for record in writer.manifest.shards if planned_name(record.name) not in own]
     frames = zip(plan.stamps_ns["rgb"].tolist(), plan.splits.tolist(), strict=True)
     refuse_leaks(writer.root, others, plan.path, frames)
 

@@ -1,7 +1,7 @@
 """One sample out of the images that belong together."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from heatnet.calib.camera import Camera
 from heatnet.calib.depth import StereoDepth
 from heatnet.calib.rig import Rig
-from heatnet.dataset_tools.align import Alignment, GridConfig, filled_depth, thermal_from_left_at, training_grid
+from heatnet.dataset_tools.align import Alignment, GridConfig, View, filled_depth, thermal_from_left_at, training_grid
 from heatnet.dataset_tools.plan import RecordingPlan, chosen_thermal
 from heatnet.dataset_tools.recording import Image, open_recording
 from heatnet.dataset_tools.shards import Sample
@@ -63,6 +63,7 @@ class SampleMaker:
     alignment: Alignment
     stereo: StereoLookup | None
     distance_m: float  # where everything is taken to be when there is no stereo
+    right: View | None = None  # of the right RGB camera, where its image is kept
 
     @staticmethod
     def of(rig: Rig, grid: GridConfig, depth: DepthChoice, plane_m: float, thermal_camera: str | None) -> "SampleMaker":
@@ -75,6 +76,12 @@ class SampleMaker:
         if depth in ("auto", "stereo") and len(rig.rgb) > 1:
             stereo = StereoLookup.of(StereoDepth(left, rig.rgb[1]), alignment.rays, alignment.grid)
         return SampleMaker(rig, alignment, stereo, float("inf") if depth == "infinite" else plane_m)
+
+    def with_right(self) -> "SampleMaker":
+        """The same, keeping the right RGB image. Raises DatasetError where the rig has none."""
+        if len(self.rig.rgb) < 2:
+            raise DatasetError("the right RGB image is to be kept, but the rig file has one RGB camera only")
+        return replace(self, right=View(self.rig.rgb[1], self.grid))
 
     @property
     def grid(self) -> Camera:
@@ -94,7 +101,9 @@ class SampleMaker:
         label = None
         if plan.labelled[row] and plan.labels is not None:
             label = align.label(plan.labels.read(stamps[0], align.left.camera.resolution))
-        return Sample(rgb, thermal, valid, label, *stamps, float(np.float32(plan.elevations_deg[row])))
+        right = None if self.right is None else self.right.render(_colour(images["right"]))
+        elevation = float(np.float32(plan.elevations_deg[row]))
+        return Sample(rgb, thermal, valid, label, *stamps, elevation, rgb_right=right)
 
     def _check_sizes(self, plan: RecordingPlan, row: int, images: Images) -> None:
         cameras = {"thermal": self.alignment.thermal, **dict(zip(("rgb", "right"), self.rig.rgb, strict=False))}

@@ -25,6 +25,7 @@ from heatnet.dataset_tools import build, tasks
 from heatnet.dataset_tools.align import GridConfig
 from heatnet.dataset_tools.build import BuildConfig, build_dataset
 from heatnet.dataset_tools.shards import Dataset
+from heatnet.dataset_tools.tasks import Crew
 from heatnet.errors import DatasetError, HeatNetError, RecordingError, RigError
 
 CONFIG = BuildConfig(grid=GridConfig(240))
@@ -168,7 +169,7 @@ def test_two_processes_give_the_same_bytes_as_one(
 ) -> None:
     monkeypatch.setattr(build, "samples_per_shard", lambda height, width: 1)
     build_dataset([day], rig_file, tmp_path / "one", CONFIG)
-    build_dataset([day], rig_file, tmp_path / "two", CONFIG, workers=2)
+    build_dataset([day], rig_file, tmp_path / "two", CONFIG, Crew(workers=2))
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
 
