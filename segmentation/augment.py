@@ -64,21 +64,58 @@ def _warp(image: NDArray, crop_from_frame: Affine, size: tuple[int, int], method
 
 
 def augment(
-    frame: Frame, crop: tuple[int, int], scale: float, config: AugmentConfig, rng: Generator, darken: bool
+    frame: Frame,
+    crop: tuple[int, int],
+    scale: float,
+    config: AugmentConfig,
+    rng: Generator,
+    by_day: bool,
+    style: Frame | None = None,
 ) -> Frame:
-    """A varied crop of `frame`; `darken` allows its RGB to be made night-like (for frames by day)."""
+    """A varied crop of `frame`. Only frames by day are made night-like, take the `style` of a night or lose thermal.
+
+    By night thermal is what counts.
+    """
     frame = warp(frame, draw_affine(frame.label.shape, crop, scale, config, rng), crop)
     rgb, thermal, valid = frame.rgb, frame.thermal, frame.valid
+    dark = by_day and rng.random() < config.night_like + config.night_style
+    styled = dark and style is not None and rng.random() < config.night_style / (config.night_like + config.night_style)
+    if styled and style is not None:
+        rgb, thermal = like(rgb, style.rgb), thermal_like(thermal, valid, style)
     if rng.random() < config.colour:
         rgb = vary_colour(rgb, rng)
-    if darken and rng.random() < config.night_like:
+    if dark and not styled:
         rgb = night_like(rgb, rng)
     thermal = vary_thermal(thermal, valid, config, rng)
     if rng.random() < config.rectangle:
         rgb, thermal, valid = drop_rectangle(rgb, thermal, valid, rng)
-    if rng.random() < config.drop_rgb:
+    missing = rng.random()
+    if missing < config.drop_rgb:
         rgb = np.zeros_like(rgb)
+    elif by_day and not dark and missing < config.drop_rgb + config.drop_thermal:
+        thermal, valid = np.zeros_like(thermal), np.zeros_like(valid)
     return replace(frame, rgb=rgb, thermal=thermal, valid=valid)
+
+
+def like(rgb: NDArray[np.uint8], style: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """`rgb` with each colour's values exchanged for those of `style` of the same rank; (H, W, 3), any two sizes."""
+    tables = [_ranked(rgb[..., colour], style[::2, ::2, colour]) for colour in range(3)]
+    return cv2.LUT(rgb, np.stack(tables, axis=-1)[None]).astype(np.uint8, copy=False)
+
+
+def _ranked(values: NDArray[np.uint8], style: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A table (256,) of what each value becomes."""
+    own, other = (np.cumsum(np.bincount(image.ravel(), minlength=256)) / image.size for image in (values, style))
+    return np.interp(own, other, np.arange(256)).round().astype(np.uint8)
+
+
+def thermal_like(thermal: NDArray[np.float32], valid: NDArray[np.bool_], style: Frame) -> NDArray[np.float32]:
+    """As `like` for thermal, over the pixels that are covered; unchanged where there are none."""
+    if not valid.any() or not style.valid.any():
+        return thermal
+    ranks = np.linspace(0, 100, 65)
+    own, other = np.percentile(thermal[valid], ranks), np.percentile(style.thermal[style.valid], ranks)
+    return np.where(valid, np.interp(thermal, own, other).astype(np.float32), np.float32(0))
 
 
 def vary_colour(rgb: NDArray[np.uint8], rng: Generator) -> NDArray[np.uint8]:
@@ -125,7 +162,8 @@ def vary_thermal(
     gain = math.exp(rng.uniform(-config.thermal_gain, config.thermal_gain))
     level = mean + rng.uniform(-config.thermal_offset, config.thermal_offset) * spread
     noise = rng.standard_normal(thermal.shape, dtype=np.float32) * np.float32(config.thermal_noise * spread)
-    varied = np.clip((curved - mean) * np.float32(gain) + np.float32(level) + noise, -1, 1)
+    sign = -1 if rng.random() < config.thermal_invert else 1
+    varied = np.clip((curved - mean) * np.float32(sign * gain) + np.float32(level) + noise, -1, 1)
     return np.where(valid, varied, np.float32(0))
 
 

@@ -5,7 +5,7 @@ import json
 import logging
 import pickle
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from heatnet.errors import TrainingError
 from heatnet.files import atomic_file
+from heatnet.segmentation.build import build_network
 from heatnet.segmentation.config import TrainConfig, as_plain, from_plain
-from heatnet.segmentation.pspnet import NetworkConfig, PSPNet
+from heatnet.segmentation.network import Network, NetworkConfig
 
 FORMAT = "heatnet checkpoint"
 VERSION = 1
@@ -33,10 +34,11 @@ class Checkpoint:
     config: TrainConfig
     metrics: dict[str, Any]
     training: dict[str, Any]
+    dataset: dict[str, Any] = field(default_factory=dict)  # what it was trained on: see provenance.py
 
-    def build(self) -> PSPNet:
+    def build(self) -> Network:
         """The network with these weights, in eval mode."""
-        network = PSPNet(self.network)
+        network = build_network(self.network)
         network.load_state_dict(self.weights)
         return network.eval()
 
@@ -53,6 +55,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "config": as_plain(checkpoint.config),
         "metrics": checkpoint.metrics,
         "training": checkpoint.training,
+        "dataset": checkpoint.dataset,
     }
     with atomic_file(path) as temporary:
         try:
@@ -85,6 +88,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             config=from_plain(content["config"], where=str(path)),
             metrics=dict(content["metrics"]),
             training=dict(content["training"]),
+            dataset=dict(content.get("dataset", {})),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise TrainingError(f"{path}: incomplete checkpoint ({type(error).__name__}: {error})") from error
@@ -109,7 +113,7 @@ def _format_of(content: object) -> object:
 
 def _check_weights(path: Path, checkpoint: Checkpoint) -> None:
     with torch.device("meta"):
-        expected = PSPNet(checkpoint.network).state_dict()
+        expected = build_network(checkpoint.network).state_dict()
     wrong = [name for name, value in expected.items() if _shape(checkpoint.weights.get(name)) != value.shape]
     wrong += [name for name in checkpoint.weights if name not in expected]
     if wrong:
@@ -157,4 +161,4 @@ def initialise_from(network: nn.Module, path: Path) -> list[str]:
 
 
 def _described(network: nn.Module) -> str:
-    return describe(network.config) if isinstance(network, PSPNet) else type(network).__name__
+    return describe(network.config) if isinstance(network, Network) else type(network).__name__

@@ -7,41 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from heatnet.errors import TrainingError
+from heatnet.segmentation.network import STRIDE, NetworkConfig
 from heatnet.segmentation.plain import overlaid
-from heatnet.segmentation.pspnet import STRIDE, NetworkConfig
+from heatnet.segmentation.settings import AdaptConfig, AugmentConfig, check
 
+__all__ = ["STAGES", "AdaptConfig", "AugmentConfig", "TrainConfig", "as_plain", "from_plain", "laptop", "read_config"]
 STAGES = ("rgb-teacher", "thermal-teacher", "heatnet")
+MAPS = ("logits", "layer4", "layer3", "layer2", "layer1", "stem")
+"""The maps a critic may look at, in the order in which the original takes them."""
 _MODALITIES = {"rgb-teacher": ("rgb",), "thermal-teacher": ("thermal",)}
-
-
-@dataclass(frozen=True)
-class AugmentConfig:
-    """How frames are varied in training. Geometry is one draw for all images of a frame, day and night apart.
-
-    Probabilities are per frame. `night_like` darkens labelled day RGB as a night camera would see it, and `drop_rgb`
-    takes RGB away altogether, so that the student learns from labelled frames to rely on thermal when RGB tells little.
-    """
-
-    flip: float = 0.5
-    rotation: float = 0.5
-    rotation_rad: float = 0.35  # largest angle to either side
-    scale: tuple[float, float] = (0.75, 1.5)
-    colour: float = 0.8
-    night_like: float = 0.4
-    drop_rgb: float = 0.1
-    rectangle: float = 0.3  # a rectangle without RGB or without thermal
-    thermal_gain: float = 0.4  # half range of the natural logarithm of the contrast
-    thermal_offset: float = 0.5  # half range, in units of the frame's standard deviation
-    thermal_gamma: float = 0.3  # half range of the natural logarithm of the exponent
-    thermal_noise: float = 0.02  # of the frame's standard deviation
-
-    def __post_init__(self) -> None:
-        for name in ("flip", "rotation", "colour", "night_like", "drop_rgb", "rectangle"):
-            _check(0 <= getattr(self, name) <= 1, f"augment.{name}", getattr(self, name), "a probability from 0 to 1")
-        for name in ("rotation_rad", "thermal_gain", "thermal_offset", "thermal_gamma", "thermal_noise"):
-            _check(0 <= getattr(self, name) <= 4, f"augment.{name}", getattr(self, name), "a number from 0 to 4")
-        ordered = len(self.scale) == 2 and 0.05 <= self.scale[0] <= self.scale[1] <= 20
-        _check(ordered, "augment.scale", self.scale, "the smallest and the largest factor, from 0.05 to 20,")
 
 
 @dataclass(frozen=True)
@@ -57,6 +31,7 @@ class TrainConfig:
     head_steps: int = 1
     dropout: float = 0.1
     standardise: bool = True  # thermal relative to its frame's mean and spread
+    pretrained: bool = False  # trunks begin with torchvision's weights of ImageNet
     scale: float = 0.5  # network pixels per dataset pixel
     crop: tuple[int, int] = (160, 256)  # network pixels: height, width
     rgb_teacher_steps: int = 1500
@@ -67,18 +42,38 @@ class TrainConfig:
     optimizer: str = "adamw"
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
+    schedule: str = "poly"  # poly: down to 0 at the last step; halving: half of it every `halve_every` steps
     warmup_steps: int = 30
+    halve_every: int = 15000
     clip_norm: float = 5.0
     average_decay: float = 0.99
     class_balance: float = 0.3  # weight of a class = (its share of the labels) ** -class_balance; 0: all alike
     confusion_weight: float = 0.01
-    critics: int = 1
+    critics: int = 1  # how many of `critic_maps`, from the first
+    critic_maps: tuple[str, ...] = MAPS
+    critic_weights: tuple[float, ...] = (
+        1.0,
+        1.0,
+        1.0,
+        1.0,
+        1.0,
+        1.0,
+    )  # of their confusion, in the order of `critic_maps`
     critic_learning_rate: float = 1e-4
     critic_loss: str = "mse"
     two_way: bool = False
     confidence: bool = True  # night labels and confusion weighted by the night teacher's confidence
+    certainty: bool = False  # that confidence is what a branch of the teacher learns by day, not its probability
+    alternate: bool = False  # steps of student and critics in turn, each on a forward pass of its own
+    online_teacher: bool = False  # the night teacher labels each crop in training, not each frame before
     warm_start: bool = True  # the student begins with its teachers' weights
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    adapt: AdaptConfig = field(default_factory=AdaptConfig)
+    precision: str = "fp32"
+    channels_last: bool = True
+    accumulate: int = 1  # parts that a batch is computed in
+    patience: int = 0  # validations without a better one until a stage ends; 0: never
+    save_steps: int = 200
     validations: int = 5  # per stage
     validation_frames: int = 200  # at most, of each domain
     workers: int = 1
@@ -86,29 +81,43 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "modalities", self.network("heatnet").modalities)  # checked, and in one order
-        _check(self.stage in (*STAGES, "all"), "stage", self.stage, f"all, {', '.join(STAGES)}")
-        _check(self.optimizer in ("adamw", "rmsprop"), "optimizer", self.optimizer, "adamw or rmsprop")
-        _check(self.critic_loss in ("mse", "bce"), "critic_loss", self.critic_loss, "mse or bce")
-        _check(0 <= self.critics <= 6, "critics", self.critics, "0 to 6 feature maps")
-        _check(0.05 <= self.scale <= 4, "scale", self.scale, "0.05 to 4")
-        _check(self.batch >= 2, "batch", self.batch, "at least 2 (batch statistics)")
+        check(self.stage in (*STAGES, "all"), "stage", self.stage, f"all, {', '.join(STAGES)}")
+        check(self.optimizer in ("adamw", "rmsprop"), "optimizer", self.optimizer, "adamw or rmsprop")
+        self._check_critics()
+        check(self.schedule in ("poly", "halving"), "schedule", self.schedule, "poly or halving")
+        check(self.precision in ("fp32", "bf16", "fp16"), "precision", self.precision, "fp32, bf16 or fp16")
+        check(0.05 <= self.scale <= 4, "scale", self.scale, "0.05 to 4")
+        check(self.batch >= 2, "batch", self.batch, "at least 2 (batch statistics)")
+        parts = self.accumulate >= 1 and self.batch % self.accumulate == 0
+        check(parts, "accumulate", self.accumulate, f"a number that divides batch {self.batch}")
         whole = all(size >= 32 and size % STRIDE == 0 for size in self.crop)
-        _check(len(self.crop) == 2 and whole, "crop", self.crop, "height and width, multiples of 8, at least 32")
+        check(len(self.crop) == 2 and whole, "crop", self.crop, "height and width, multiples of 8, at least 32")
         for name in (
             "rgb_teacher_steps",
             "thermal_teacher_steps",
             "pretrain_steps",
             "validations",
             "validation_frames",
+            "halve_every",
+            "save_steps",
         ):
-            _check(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        for name in ("confusion_steps", "warmup_steps", "workers", "seed"):
-            _check(getattr(self, name) >= 0, name, getattr(self, name), "at least 0")
+            check(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        for name in ("confusion_steps", "warmup_steps", "workers", "seed", "patience"):
+            check(getattr(self, name) >= 0, name, getattr(self, name), "at least 0")
         for name in ("learning_rate", "critic_learning_rate", "clip_norm"):
-            _check(getattr(self, name) > 0, name, getattr(self, name), "a number above 0")
+            check(getattr(self, name) > 0, name, getattr(self, name), "a number above 0")
         for name in ("weight_decay", "class_balance", "confusion_weight"):
-            _check(getattr(self, name) >= 0, name, getattr(self, name), "a number of at least 0")
-        _check(0 <= self.average_decay < 1, "average_decay", self.average_decay, "a number from 0 to below 1")
+            check(getattr(self, name) >= 0, name, getattr(self, name), "a number of at least 0")
+        check(0 <= self.average_decay < 1, "average_decay", self.average_decay, "a number from 0 to below 1")
+
+    def _check_critics(self) -> None:
+        check(self.critic_loss in ("mse", "bce"), "critic_loss", self.critic_loss, "mse or bce")
+        names = self.critic_maps
+        known = bool(names) and set(names) <= set(MAPS) and len(set(names)) == len(names)
+        check(known, "critic_maps", names, f"a list of {', '.join(MAPS)}, each at most once,")
+        check(0 <= self.critics <= len(names), "critics", self.critics, f"0 to {len(names)} feature maps")
+        whole = all(weight >= 0 for weight in self.critic_weights)
+        check(whole, "critic_weights", self.critic_weights, "a list of numbers of at least 0")
 
     def network(self, stage: str) -> NetworkConfig:
         """The network of one stage: the teachers see one modality, the student those of `modalities`."""
@@ -123,23 +132,24 @@ class TrainConfig:
             dropout=self.dropout,
             standardise=self.standardise,
             project=self.warm_start,
+            certainty=self.certainty,
         )
 
     def augmentation(self, stage: str) -> AugmentConfig:
         """How a stage's frames are varied: the RGB teacher is for day images, so it sees RGB, and by day.
 
-        RGB is taken away only from a network that has thermal to rely on.
+        A modality is taken away only from a network that has the other one to rely on.
         """
         if stage == "rgb-teacher":
-            return dataclasses.replace(self.augment, night_like=0.0, drop_rgb=0.0)
-        if "thermal" not in self.network(stage).modalities:
-            return dataclasses.replace(self.augment, drop_rgb=0.0)
+            return dataclasses.replace(self.augment, night_like=0.0, night_style=0.0, drop_rgb=0.0, drop_thermal=0.0)
+        if len(self.network(stage).modalities) == 1:
+            return dataclasses.replace(self.augment, drop_rgb=0.0, drop_thermal=0.0)
         return self.augment
 
     def steps(self, stage: str) -> int:
-        """How many steps a stage takes; the student's two stages together."""
+        """How many steps a stage takes; the student's two stages together, with those of critics in turn."""
         steps = {"rgb-teacher": self.rgb_teacher_steps, "thermal-teacher": self.thermal_teacher_steps}
-        return steps.get(stage, self.pretrain_steps + self.confusion_steps)
+        return steps.get(stage, self.pretrain_steps + self.confusion_steps * (2 if self.alternate else 1))
 
 
 def laptop(**changes: Any) -> TrainConfig:
@@ -182,8 +192,3 @@ def read_config(path: Path, base: TrainConfig | None = None) -> TrainConfig:
     if not isinstance(plain, dict):
         raise TrainingError(f"{path}: not a training configuration (a JSON object is needed)")
     return from_plain(plain, base, str(path))
-
-
-def _check(good: bool, name: str, found: object, needed: str) -> None:
-    if not good:
-        raise TrainingError(f"key {name!r} is {found!r}; {needed} is needed")

@@ -1,13 +1,13 @@
 """The domain critic: tells day features from night features."""
 
-import torch
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
 from heatnet.errors import TrainingError
-from heatnet.segmentation.pspnet import Maps, scaled
+from heatnet.segmentation.config import MAPS
+from heatnet.segmentation.network import Maps, scaled
 
-MAPS = ("logits", "layer4", "layer3", "layer2", "layer1", "stem")
-"""The maps a critic may look at, in the order in which they are taken."""
 _CHANNELS = (64, 128, 256, 512)
 _SMALLEST = 32
 
@@ -26,30 +26,31 @@ class Critic(nn.Sequential):
         super().__init__(*layers[:-1])
 
 
-def make_critics(maps: Maps, count: int, width: float) -> nn.ModuleList:
-    """One critic for each of the first `count` maps. Raises TrainingError where a map is too small for a critic."""
-    critics = nn.ModuleList()
-    for name in MAPS[:count]:
+def make_critics(maps: Maps, names: Sequence[str], width: float) -> nn.ModuleDict:
+    """One critic for each of the maps in `names`. Raises TrainingError where a map is too small for a critic."""
+    critics = nn.ModuleDict()
+    for name in names:
         _, channels, *size = getattr(maps, name).shape
         if min(size) < _SMALLEST:
             raise TrainingError(
                 f"critic on {name}: the map has {size[0]} x {size[1]} pixels; at least {_SMALLEST} x {_SMALLEST} are "
                 "needed (use fewer critics or a larger crop: 256 pixels for maps at an eighth)"
             )
-        critics.append(Critic(channels, width))
+        critics[name] = Critic(channels, width)
     return critics
 
 
-def scores(critics: nn.ModuleList, maps: Maps) -> list[Tensor]:
+def scores(critics: nn.ModuleDict, maps: Maps) -> list[Tensor]:
     """The critics' scores (B, 1, h, w) of the maps of a batch: high means day."""
-    return [critic(getattr(maps, name)) for critic, name in zip(critics, MAPS, strict=False)]
+    return [critic(getattr(maps, name)) for name, critic in critics.items()]
 
 
 def part(maps: Maps, rows: slice) -> Maps:
     """The maps of some frames of a batch."""
-    return Maps(*(features[rows] for features in maps))
+    error = None if maps.error is None else maps.error[rows]
+    return maps._replace(error=error, **{name: getattr(maps, name)[rows] for name in MAPS})
 
 
 def detached(maps: Maps) -> Maps:
     """The same maps, through which nothing flows back."""
-    return Maps(*(torch.Tensor.detach(features) for features in maps))
+    return maps._replace(error=None, **{name: getattr(maps, name).detach() for name in MAPS})

@@ -2,22 +2,23 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from heatnet.dataset_tools.shards import Dataset, SampleRef
+from heatnet.errors import TrainingError
 from heatnet.segmentation.augment import augment
 from heatnet.segmentation.classes import IGNORE
 from heatnet.segmentation.config import TrainConfig
+from heatnet.segmentation.distributed import rank, world_size
 from heatnet.segmentation.frames import Frame, normalise_rgb, read_frame
 from heatnet.segmentation.pseudo_labels import LabelStore
+from heatnet.segmentation.sampling import RareFirst, Shuffled
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,11 @@ class Frames:
     label: Tensor  # (B, H, W) int64, 13 = ignore
     confidence: Tensor  # (B, H, W) float32 in [0, 1]
 
-    def to(self, device: torch.device) -> "Frames":
-        """The same frames on another device."""
-        return Frames(**{name: value.to(device, non_blocking=True) for name, value in vars(self).items()})
+    def to(self, device: torch.device, layout: torch.memory_format = torch.contiguous_format) -> "Frames":
+        """The same frames on another device, images in `layout`."""
+        moved = {name: value.to(device, non_blocking=True) for name, value in vars(self).items()}
+        images = {name: moved[name].contiguous(memory_format=layout) for name in ("rgb", "thermal")}
+        return Frames(**{**moved, **images})
 
 
 @dataclass(frozen=True)
@@ -42,9 +45,9 @@ class Batch:
     day: Frames
     night: Frames | None
 
-    def to(self, device: torch.device) -> "Batch":
-        """The same batch on another device."""
-        return Batch(self.day.to(device), self.night.to(device) if self.night is not None else None)
+    def to(self, device: torch.device, layout: torch.memory_format = torch.contiguous_format) -> "Batch":
+        """The same batch on another device, images in `layout`."""
+        return Batch(self.day.to(device, layout), self.night.to(device, layout) if self.night is not None else None)
 
 
 @dataclass(frozen=True)
@@ -68,35 +71,44 @@ class Source:
 
 
 class Pairs(TorchDataset[Batch]):
-    """Item n is the n-th day frame of an endless shuffled sequence with a random night frame, both augmented.
+    """Item n is the n-th day frame of an endless sequence with a random night frame, both augmented.
 
-    Everything random in item n follows from the seed and n, so a resumed run sees what an unbroken one would.
+    Everything random in item n follows from the seed and n, so a resumed run sees what an unbroken one would. `styles`
+    are frames whose look day frames may borrow; `order` says which day frame comes n-th.
     """
 
-    def __init__(self, day: Source, night: Source | None, config: TrainConfig, stage: str) -> None:
-        self.day, self.night, self.config = day, night, config
+    def __init__(
+        self,
+        day: Source,
+        night: Source | None,
+        config: TrainConfig,
+        stage: str,
+        styles: Source | None = None,
+        order: Shuffled | RareFirst | None = None,
+    ) -> None:
+        self.day, self.night, self.styles, self.config = day, night, styles, config
+        self._order = order or Shuffled(len(day.refs))
         self._augment = config.augmentation(stage)
 
     def __getitem__(self, number: int) -> Batch:
         """The batch of one pair (tensors without the batch axis) of that number."""
         rng = np.random.default_rng((self.config.seed, 1, number))
-        count = len(self.day.refs)
-        index = int(_order(self.config.seed, number // count, count)[number % count])
-        day = self._augmented(self.day, index, rng)
+        day = self._augmented(self.day, self._order.index(self.config.seed, number), rng)
         night = None
         if self.night is not None:
             night = self._augmented(self.night, int(rng.integers(len(self.night.refs))), rng)
         return Batch(day, night)
 
     def _augmented(self, source: Source, index: int, rng: np.random.Generator) -> Frames:
-        config = self.config
+        config, frame = self.config, source.read(index)
         by_day = source.refs[index].domain == "day"
-        return to_tensors(augment(source.read(index), config.crop, config.scale, self._augment, rng, darken=by_day))
+        style = self._style(rng) if by_day else None
+        return to_tensors(augment(frame, config.crop, config.scale, self._augment, rng, by_day, style))
 
-
-@lru_cache(maxsize=2)
-def _order(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
-    return np.random.default_rng((seed, 2, epoch)).permutation(count)
+    def _style(self, rng: np.random.Generator) -> Frame | None:
+        if self.styles is None or not self._augment.night_style or not self.styles.refs:
+            return None
+        return read_frame(self.styles.dataset, self.styles.refs[int(rng.integers(len(self.styles.refs)))])
 
 
 def to_tensors(frame: Frame) -> Frames:
@@ -122,19 +134,39 @@ def _collate(items: list[Batch]) -> Batch:
 
 
 def batches(pairs: Pairs, first_step: int, last_step: int) -> Iterator[Batch]:
-    """The batches of steps `first_step` to `last_step` (not included), prepared by the configured workers."""
+    """This process's share of the batches of steps `first_step` to `last_step` (not included), part by part."""
     config = pairs.config
-    numbers = range(first_step * config.batch, last_step * config.batch)
+    size = part_size(config)
+    numbers = _numbers(config, first_step, last_step, size)
     loader = DataLoader(
         pairs,
-        batch_size=config.batch,
+        batch_size=size,
         sampler=numbers,
         num_workers=config.workers if len(numbers) else 0,
         collate_fn=_collate,
         worker_init_fn=_one_thread,
         generator=torch.Generator(),  # else the loader draws from the generator that dropout uses
+        pin_memory=torch.cuda.is_available(),
+        persistent_workers=False,
     )
     yield from loader
+
+
+def part_size(config: TrainConfig) -> int:
+    """How many pairs a process computes at once. Raises TrainingError where the batch cannot be shared out."""
+    size, rest = divmod(config.batch, config.accumulate * world_size())
+    if rest or size < 1:
+        raise TrainingError(
+            f"batch {config.batch}: cannot be shared by {world_size()} processes in {config.accumulate} parts each"
+        )
+    return size
+
+
+def _numbers(config: TrainConfig, first_step: int, last_step: int, size: int) -> list[int]:
+    """The pairs of this process: of each part of each step, the share that is its own."""
+    parts = range(first_step * config.accumulate, last_step * config.accumulate)
+    begin = [(part * world_size() + rank()) * size for part in parts]
+    return [number for first in begin for number in range(first, first + size)]
 
 
 def _one_thread(_: int) -> None:

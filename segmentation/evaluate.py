@@ -14,7 +14,7 @@ from heatnet.segmentation.classes import CLASS_COUNT, class_ids
 from heatnet.segmentation.frames import read_frame
 from heatnet.segmentation.inference import probabilities
 from heatnet.segmentation.metrics import Confusion, confusion, summarise
-from heatnet.segmentation.pspnet import PSPNet
+from heatnet.segmentation.network import Network
 
 MODELS = ("rgb_teacher", "thermal_teacher", "heatnet")
 """The folders of a run, by stage; the last one there is, is what the run is for."""
@@ -75,7 +75,7 @@ def labelled_refs(dataset: Dataset, split: str) -> list[SampleRef]:
 
 
 def count_pixels(
-    network: PSPNet, dataset: Dataset, refs: Sequence[SampleRef], scale: float, name: str
+    network: Network, dataset: Dataset, refs: Sequence[SampleRef], scale: float, name: str
 ) -> dict[str, Confusion]:
     """Confusion counts by domain of a network that sees frames at `scale`; `name` is for the progress bar."""
     counts: dict[str, Confusion] = {}
@@ -97,11 +97,11 @@ def spread(refs: Sequence[SampleRef], most: int) -> list[SampleRef]:
     return chosen
 
 
-def validator(dataset: Dataset, most: int, scale: float) -> Callable[[PSPNet], dict[str, Any] | None]:
+def validator(dataset: Dataset, most: int, scale: float) -> Callable[[Network], dict[str, Any] | None]:
     """A function that scores a network on the validation split; it returns None where there is none to score on."""
     refs = spread(dataset.refs(split="val", labelled=True), most)
 
-    def score(network: PSPNet) -> dict[str, Any] | None:
+    def score(network: Network) -> dict[str, Any] | None:
         return summarise(count_pixels(network, dataset, refs, scale, "validation"), class_ids(None)) if refs else None
 
     return score

@@ -10,29 +10,44 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, pad
 
 from heatnet.segmentation.augment import resize_affine, warp
+from heatnet.segmentation.classes import CLASS_COUNT
 from heatnet.segmentation.data import to_tensors
 from heatnet.segmentation.frames import Frame
-from heatnet.segmentation.pspnet import STRIDE, PSPNet
+from heatnet.segmentation.network import STRIDE, Network
 
 
 @contextlib.contextmanager
-def inference(network: nn.Module) -> Iterator[None]:
-    """Eval mode without gradients; afterwards every part is in the mode it had."""
+def at_rest(network: nn.Module) -> Iterator[None]:
+    """Eval mode without gradients: weights, statistics and dropout stand still; afterwards all is as it was."""
     modes = [(module, module.training) for module in network.modules()]
     network.eval()
     try:
-        with torch.inference_mode():
+        with torch.no_grad():
             yield
     finally:
         for module, mode in modes:
             module.training = mode
 
 
-def probabilities(network: PSPNet, frame: Frame, scale: float, flip: bool = False) -> NDArray[np.float32]:
+@contextlib.contextmanager
+def inference(network: nn.Module) -> Iterator[None]:
+    """As `at_rest`, for answers that no other network learns from."""
+    with at_rest(network), torch.inference_mode():
+        yield
+
+
+def probabilities(network: Network, frame: Frame, scale: float, flip: bool = False) -> NDArray[np.float32]:
     """Class probabilities (13, H, W) of a frame at its own size; the network sees it at `scale`.
 
     With `flip` they are the mean over the frame and its mirror image.
     """
+    return answer(network, frame, scale, flip)[0]
+
+
+def answer(
+    network: Network, frame: Frame, scale: float, flip: bool = False
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """As `probabilities`, and the confidence (H, W): the highest of them, or what a certainty branch says."""
     height, width = frame.label.shape
     size = (max(STRIDE, round(height * scale)), max(STRIDE, round(width * scale)))
     small = to_tensors(warp(frame, resize_affine(scale), size))
@@ -43,13 +58,16 @@ def probabilities(network: PSPNet, frame: Frame, scale: float, flip: bool = Fals
         if flip:
             result = (result + _softmax(network, rgb.flip(3), thermal.flip(3)).flip(3)) / 2
         # Logits at the network's pixels stand for areas of the frame: the inverse of resize_affine.
-        grown = interpolate(result, (height, width), mode="bilinear", align_corners=False)[0]
-    return grown.cpu().numpy()
+        grown = interpolate(result, (height, width), mode="bilinear", align_corners=False)[0].cpu().numpy()
+    known = grown[:CLASS_COUNT]
+    return known, (1 - grown[CLASS_COUNT] if len(grown) > CLASS_COUNT else known.max(axis=0))
 
 
-def _softmax(network: PSPNet, rgb: Tensor, thermal: Tensor) -> Tensor:
+def _softmax(network: Network, rgb: Tensor, thermal: Tensor) -> Tensor:
+    """Probabilities (1, 13, h, w); with a certainty branch the error to expect is a fourteenth channel."""
     height, width = rgb.shape[-2:]
     border = (0, -width % STRIDE, 0, -height % STRIDE)
     black = -1.0  # beyond the frame, as `warp` leaves it in training
-    logits = network(pad(rgb, border, value=black), pad(thermal, border)).logits[..., :height, :width]
-    return torch.softmax(logits.float(), dim=1)
+    maps = network(pad(rgb, border, value=black), pad(thermal, border))
+    known = torch.softmax(maps.logits[..., :height, :width].float(), dim=1)
+    return known if maps.error is None else torch.cat([known, maps.error[:, None, :height, :width]], dim=1)

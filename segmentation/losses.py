@@ -12,18 +12,22 @@ from torch.nn.functional import (
 )
 
 from heatnet.segmentation.classes import IGNORE
+from heatnet.segmentation.distributed import summed
 
 DAY, NIGHT = 1.0, 0.0
 
 
 def pixel_cross_entropy(logits: Tensor, label: Tensor) -> Tensor:
     """Cross entropy of each pixel: logits (B, 13, H, W), label (B, H, W) int64; 0 where the label is 13."""
-    return cross_entropy(logits, label, ignore_index=IGNORE, reduction="none")
+    return cross_entropy(logits.float(), label, ignore_index=IGNORE, reduction="none")
 
 
 def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
-    """Sum of weighted values by the sum of weights, 0 where there is no weight; any equal shapes."""
-    return (values * weights).sum() / weights.sum().clamp_min(1e-6)
+    """Sum of weighted values by the sum of weights, 0 where there is no weight; any equal shapes.
+
+    Of several processes each divides by the weights of all: its share of the mean of the whole batch.
+    """
+    return (values * weights).sum() / summed(weights.sum()).clamp_min(1e-6)
 
 
 def pixel_weights(label: Tensor, class_weights: Tensor | None = None, counted: Tensor | None = None) -> Tensor:
@@ -57,9 +61,10 @@ def domain_loss(score: Tensor, target: float, kind: str, weights: Tensor | None 
     `weights` (B, H, W) of the image's pixels are averaged over the area that each score stands for.
     """
     loss = mse_loss if kind == "mse" else binary_cross_entropy_with_logits
+    score = score.float()
     values = loss(score, torch.full_like(score, target), reduction="none")
     if weights is None:
-        return values.mean()
+        return weighted_mean(values, torch.ones_like(values))
     return weighted_mean(values, adaptive_avg_pool2d(weights[:, None], (score.shape[2], score.shape[3])))
 
 
@@ -70,12 +75,30 @@ def critic_loss(day: Sequence[Tensor], night: Sequence[Tensor], kind: str) -> Te
 
 
 def confusion_loss(
-    day: Sequence[Tensor], night: Sequence[Tensor], kind: str, two_way: bool, night_weights: Tensor | None = None
+    day: Sequence[Tensor],
+    night: Sequence[Tensor],
+    kind: str,
+    two_way: bool,
+    night_weights: Tensor | None = None,
+    map_weights: Sequence[float] | None = None,
 ) -> Tensor:
     """What the student is to reach: night features that pass for day, and with `two_way` day ones that pass for night.
 
-    Sum over maps of l(night, 1) + l(day, t), t = 0 with `two_way`, else 1; `night_weights` (B, H, W) of night pixels.
+    Sum over maps of w_m [l(night, 1) + l(day, t)], t = 0 with `two_way`, else 1; w_m are the `map_weights` (1 without);
+    `night_weights` (B, H, W) of night pixels.
     """
-    by_night = [domain_loss(score, DAY, kind, night_weights) for score in night]
-    by_day = [domain_loss(score, NIGHT if two_way else DAY, kind) for score in day]
-    return torch.stack(by_night + by_day).sum()
+    target = NIGHT if two_way else DAY
+    terms = [
+        domain_loss(by_night, DAY, kind, night_weights) + domain_loss(by_day, target, kind)
+        for by_day, by_night in zip(day, night, strict=True)
+    ]
+    weights = torch.tensor((map_weights or [1.0] * len(terms))[: len(terms)], device=terms[0].device)
+    return (torch.stack(terms) * weights).sum()
+
+
+def certainty_loss(error: Tensor, logits: Tensor, label: Tensor, weights: Tensor) -> Tensor:
+    """Squared distance of the expected `error` (B, H, W) from 1 - p(true class); the logits learn nothing from it."""
+    probability = torch.softmax(logits.detach().float(), dim=1)
+    known = label.clamp_max(logits.shape[1] - 1)
+    true = probability.gather(1, known[:, None])[:, 0]
+    return weighted_mean((error.float() - (1 - true)) ** 2, weights)

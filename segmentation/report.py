@@ -19,7 +19,7 @@ from heatnet.segmentation.evaluate import count_models, find_checkpoints, labell
 from heatnet.segmentation.figures import confusion_matrices, loss_curves, photograph, picture
 from heatnet.segmentation.frames import Frame, read_frame
 from heatnet.segmentation.inference import probabilities
-from heatnet.segmentation.pspnet import parameter_count
+from heatnet.segmentation.network import parameter_count
 from heatnet.segmentation.run_log import read_metrics
 
 TITLES = {"rgb_teacher": "RGB teacher", "thermal_teacher": "Thermal teacher", "heatnet": "HeatNet"}

@@ -8,6 +8,7 @@ Block = type[BasicBlock] | type[Bottleneck]
 BLOCKS: dict[str, tuple[Block, tuple[int, int, int, int]]] = {
     "resnet18": (BasicBlock, (2, 2, 2, 2)),
     "resnet50": (Bottleneck, (3, 4, 6, 3)),
+    "resnet101": (Bottleneck, (3, 4, 23, 3)),
 }
 
 
@@ -53,12 +54,3 @@ def _dilate(stage: nn.Module, dilation: int) -> None:
         if isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3):
             module.dilation = (dilation, dilation)
             module.padding = (dilation, dilation)
-
-
-def initialise(network: nn.Module) -> None:
-    """He initialisation of every convolution, as torchvision's ResNets have it (He et al. 2015)."""
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)

@@ -1,81 +1,129 @@
 """What each stage trains, on which frames, with whose labels."""
 
-import logging
-from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
-from heatnet.dataset_tools.shards import Dataset, SampleRef
+from heatnet.dataset_tools.shards import Dataset
 from heatnet.errors import TrainingError
-from heatnet.progress import track
+from heatnet.segmentation.build import build_network
 from heatnet.segmentation.checkpoint import describe, load_checkpoint
-from heatnet.segmentation.classes import CLASS_COUNT, IGNORE
+from heatnet.segmentation.classes import CLASS_COUNT
 from heatnet.segmentation.config import TrainConfig
 from heatnet.segmentation.critic import make_critics
 from heatnet.segmentation.data import Batch, Pairs, Source
+from heatnet.segmentation.distributed import device, synchronise, world_size
 from heatnet.segmentation.evaluate import spread
-from heatnet.segmentation.frames import read_frame
-from heatnet.segmentation.inference import inference, probabilities
+from heatnet.segmentation.inference import inference
 from heatnet.segmentation.loop import Stage, Terms
 from heatnet.segmentation.losses import class_weights_from
-from heatnet.segmentation.optimizer import make_optimizer
-from heatnet.segmentation.pseudo_labels import LabelStore
-from heatnet.segmentation.pspnet import CHANNELS, Maps, PSPNet
-from heatnet.segmentation.student import Student, student_step
+from heatnet.segmentation.network import CHANNELS, Maps, Network
+from heatnet.segmentation.optimizer import Average, Updater, make_schedule
+from heatnet.segmentation.pretrained import load_pretrained
+from heatnet.segmentation.sampling import RareFirst, rare_first
+from heatnet.segmentation.sources import day_source, hand_labelled, night_source
+from heatnet.segmentation.student import Student, alternating_step, student_step
 from heatnet.segmentation.teacher import Teacher, teacher_step
 from heatnet.segmentation.warm_start import warm_start
 
-_log = logging.getLogger(__name__)
+
+@dataclass(frozen=True)
+class Material:
+    """What the stages of a run are made from."""
+
+    data: Dataset
+    run: Path
+    config: TrainConfig
+    teacher: Path | None = None  # who labels the nights; the run's own thermal teacher without
+
+    @property
+    def night_teacher(self) -> Path:
+        """The checkpoint that labels the nights."""
+        return self.teacher or self.run / "thermal_teacher" / "best.pt"
 
 
-def rgb_teacher(data: Dataset, _: Path, config: TrainConfig) -> Stage:
+def rgb_teacher(material: Material) -> Stage:
     """The RGB teacher on day labels that were made by hand or simulation."""
-    return _teacher_stage("rgb-teacher", Source(data, tuple(hand_labelled(data))), config)
+    return _teacher_stage("rgb-teacher", material, Source(material.data, tuple(hand_labelled(material.data))))
 
 
-def thermal_teacher(data: Dataset, run: Path, config: TrainConfig) -> Stage:
+def thermal_teacher(material: Material) -> Stage:
     """The thermal night teacher on day thermal with the day labels."""
-    return _teacher_stage("thermal-teacher", day_source(data, run), config)
+    return _teacher_stage("thermal-teacher", material, day_source(material.data, material.run))
 
 
-def _teacher_stage(name: str, source: Source, config: TrainConfig) -> Stage:
-    network = PSPNet(config.network(name)).to(device=_device()).to(memory_format=torch.channels_last)
-    optimizer = make_optimizer(network.parameters(), config, config.learning_rate)
-    teacher = Teacher(network, optimizer, _class_weights(source, config))
+def _teacher_stage(name: str, material: Material, source: Source) -> Stage:
+    config, steps = material.config, material.config.steps(name)
+    network = new_network(config, name)
+    updater = Updater(network, config, make_schedule(config, config.learning_rate, 0, steps))
+    teacher = Teacher(network, updater, _class_weights(source, config))
 
     def step(batch: Batch, _: int) -> Terms:
         return teacher_step(teacher, batch, config)
 
-    return Stage(folder_of(name), network, optimizer, Pairs(source, None, config, name), config.steps(name), step)
+    pairs = Pairs(source, None, config, name, _nights(material.data), _order(source, config))
+    return Stage(folder_of(name), network, Average(network, config.average_decay), updater, pairs, steps, step)
 
 
-def heatnet(data: Dataset, run: Path, config: TrainConfig) -> Stage:
+def heatnet(material: Material) -> Stage:
     """The student: first day labels and the night teacher's labels, then with the confusion of the critics."""
-    day, night = day_source(data, run), night_source(data, run)
-    network = PSPNet(config.network("heatnet")).to(device=_device()).to(memory_format=torch.channels_last)
-    if config.warm_start:
-        warm_start(network, _teachers(run, network))
-    optimizer = make_optimizer(network.parameters(), config, config.learning_rate)
-    critics = make_critics(_example_maps(network, config), config.critics, config.width).to(_device())
-    critic_optimizer = None
-    if config.critics:
-        critic_optimizer = make_optimizer(critics.parameters(), config, config.critic_learning_rate)
-    student = Student(network, optimizer, critics, critic_optimizer, _class_weights(day, config))
+    config, steps = material.config, material.config.steps("heatnet")
+    day = day_source(material.data, material.run)
+    night = night_source(material.data, material.run, None if config.online_teacher else material.night_teacher)
+    student = new_student(material, day)
 
     def step(batch: Batch, number: int) -> Terms:
-        return student_step(student, batch, config, config.critics > 0 and number >= config.pretrain_steps)
+        confuse = config.critics > 0 and number >= config.pretrain_steps
+        if confuse and config.alternate:
+            return alternating_step(student, batch, config, number - config.pretrain_steps)
+        return student_step(student, batch, config, confuse)
 
-    others: dict[str, torch.nn.Module | torch.optim.Optimizer] = {"critics": critics}
-    if critic_optimizer is not None:
-        others["critic_optimizer"] = critic_optimizer
-    return Stage(
-        "heatnet", network, optimizer, Pairs(day, night, config, "heatnet"), config.steps("heatnet"), step, others
+    pairs = Pairs(day, night, config, "heatnet", night, _order(day, config))
+    assert student.average is not None
+    stage = Stage(
+        "heatnet", student.network, student.average, student.updater, pairs, steps, step, config.pretrain_steps
+    )
+    if student.critic_updater is not None:
+        stage.others.update(critics=student.critics, critic_updater=student.critic_updater)
+    return stage
+
+
+def new_student(material: Material, day: Source) -> Student:
+    """The student, its critics and who labels for it, as they are before the first step."""
+    config, steps = material.config, material.config.steps("heatnet")
+    network = new_network(config, "heatnet")
+    if config.warm_start:
+        warm_start(network, _teachers(material.run, network))
+    critics = make_critics(_example_maps(network, config), config.critic_maps[: config.critics], config.width)
+    critics = critics.to(device())
+    critic_updater = None
+    if config.critics:
+        schedule = make_schedule(config, config.critic_learning_rate, config.pretrain_steps, steps)
+        critic_updater = Updater(critics, config, schedule)
+    return Student(
+        network,
+        Updater(network, config, make_schedule(config, config.learning_rate, 0, steps)),
+        critics,
+        critic_updater,
+        _class_weights(day, config),
+        Average(network, config.average_decay),
+        load_checkpoint(material.night_teacher).build().to(device()) if config.online_teacher else None,
     )
 
 
-def _teachers(run: Path, student: PSPNet) -> dict[str, PSPNet]:
+def new_network(config: TrainConfig, stage: str) -> Network:
+    """The network of a stage on its device, with pretrained trunks where the configuration wants them."""
+    network = build_network(config.network(stage))
+    if config.pretrained:
+        load_pretrained(network)
+    if world_size() > 1:
+        synchronise(network)
+    layout = torch.channels_last if config.channels_last else torch.contiguous_format
+    return network.to(device=device()).to(memory_format=layout)
+
+
+def _teachers(run: Path, student: Network) -> dict[str, Network]:
     """The run's teachers by modality, those that are built as the student is."""
     points = {name: run / f"{name}_teacher" / "best.pt" for name in CHANNELS}
     found = {name: load_checkpoint(path) for name, path in points.items() if path.is_file()}
@@ -86,51 +134,19 @@ def _teachers(run: Path, student: PSPNet) -> dict[str, PSPNet]:
             f"{points[unlike[0]]}: {describe(found[unlike[0]].network)}; a warm start of {describe(student.config)} "
             "needs teachers built alike (or warm_start false)"
         )
-    return {name: point.build().to(device=_device()) for name, point in found.items()}
+    return {name: point.build().to(device=device()) for name, point in found.items()}
 
 
-def day_source(data: Dataset, run: Path) -> Source:
-    """Day frames with labels: the dataset's own where there are, else those of the run's RGB teacher."""
-    refs = data.refs(split="train", domain="day")
-    bare = [ref for ref in refs if ref.label_source is None]
-    teacher = run / "rgb_teacher" / "best.pt"
-    if bare and teacher.is_file():
-        return Source(data, tuple(refs), label_frames(data, bare, teacher, run / "labels" / "day"))
-    labelled = tuple(ref for ref in refs if ref.label_source is not None)
-    if bare:
-        _log.warning("%s: %d day frames without labels are left out (no RGB teacher in %s)", data.root, len(bare), run)
-    return Source(data, labelled)
+def _nights(data: Dataset) -> Source:
+    """Night frames without labels, for their look."""
+    return Source(data, tuple(data.refs(split="train", domain="night")))
 
 
-def night_source(data: Dataset, run: Path) -> Source:
-    """Night frames with the labels of the run's thermal teacher."""
-    refs = data.refs(split="train", domain="night")
-    teacher = run / "thermal_teacher" / "best.pt"
-    return Source(data, tuple(refs), label_frames(data, refs, teacher, run / "labels" / "night"))
-
-
-def label_frames(data: Dataset, refs: Sequence[SampleRef], teacher: Path, folder: Path) -> LabelStore:
-    """Let a teacher label the clean frames `refs`: most probable class and its probability, each with its mirror.
-
-    Where a thermal teacher has no thermal it was never trained: no label there, of confidence 0.
-    """
-    checkpoint = load_checkpoint(teacher)
-    network = checkpoint.build().to(_device())
-    store = LabelStore(folder)
-    for ref in track(refs, f"labelling with {checkpoint.stage}"):
-        frame = read_frame(data, ref)
-        result = probabilities(network, frame, checkpoint.config.scale, flip=True)
-        label, confidence = result.argmax(axis=0).astype("uint8"), result.max(axis=0)
-        if network.config.modalities == ("thermal",):
-            label[~frame.valid], confidence[~frame.valid] = IGNORE, 0
-        store.write(ref, label, confidence)
-    return store
-
-
-def hand_labelled(data: Dataset) -> list[SampleRef]:
-    """The day frames of split "train" with labels that are not a teacher's."""
-    refs = data.refs(split="train", domain="day", labelled=True)
-    return [ref for ref in refs if not str(ref.label_source).startswith("teacher")]
+def _order(source: Source, config: TrainConfig) -> RareFirst | None:
+    if not config.adapt.rare_classes:
+        return None
+    labels = (source.read(index).label for index in range(len(source.refs)))
+    return rare_first(labels, config.adapt.rare_classes)
 
 
 def _class_weights(source: Source, config: TrainConfig) -> torch.Tensor:
@@ -139,19 +155,15 @@ def _class_weights(source: Source, config: TrainConfig) -> torch.Tensor:
     for ref in spread(source.refs, 200):
         label = torch.from_numpy(source.read(source.refs.index(ref)).label.ravel().astype("int64"))
         counts += torch.bincount(label, minlength=CLASS_COUNT + 1)[:CLASS_COUNT]
-    return class_weights_from(counts / counts.sum().clamp_min(1), config.class_balance).to(_device())
+    return class_weights_from(counts / counts.sum().clamp_min(1), config.class_balance).to(device())
 
 
-def _example_maps(network: PSPNet, config: TrainConfig) -> Maps:
+def _example_maps(network: Network, config: TrainConfig) -> Maps:
     height, width = config.crop
     with inference(network):
         return network(
-            torch.zeros(1, 3, height, width, device=_device()), torch.zeros(1, 1, height, width, device=_device())
+            torch.zeros(1, 3, height, width, device=device()), torch.zeros(1, 1, height, width, device=device())
         )
-
-
-def _device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def folder_of(stage: str) -> str:

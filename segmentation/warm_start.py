@@ -2,18 +2,19 @@
 
 from collections.abc import Mapping
 
-from torch import Tensor
+from torch import Tensor, nn
 
-from heatnet.segmentation.pspnet import PSPNet
+from heatnet.segmentation.network import Network
 
 
-def warm_start(student: PSPNet, teachers: Mapping[str, PSPNet]) -> None:
+def warm_start(student: Network, teachers: Mapping[str, Network]) -> None:
     """Give `student` the weights of teachers of one modality each, of the same backbone and widths.
 
     Where it has a trunk a modality, each trunk comes from its modality's teacher, where there is one. All that lies
     behind comes from the thermal teacher (the RGB teacher for a student of RGB alone) if there is one, with weight zero
-    on what the other modality brings: the student (with `project`, where it has two trunks) begins as that teacher and
-    learns from the labels what the other modality is good for.
+    on what the other modality brings: a PSPNet (with `project`, where it has two trunks) begins as that teacher and
+    learns from the labels what the other modality is good for. What fits in no way (the skip of a ResNeXt with two
+    trunks) stays as it was.
     """
     modalities = student.config.modalities
     weights = student.state_dict()
@@ -23,20 +24,26 @@ def warm_start(student: PSPNet, teachers: Mapping[str, PSPNet]) -> None:
         _give(weights[name], value)
     for place, names in enumerate(student.config.trunks):
         if len(names) == 1 and names[0] in teachers:
-            _copy_trunk(weights, place, teachers[names[0]].state_dict())
+            _copy_trunk(student, weights, place, teachers[names[0]].state_dict())
     student.load_state_dict(weights)
 
 
 def _give(own: Tensor, given: Tensor) -> None:
     """Copy `given`; where `own` has more input channels, to the last of them (thermal is last), zero to the others."""
+    if own.dim() == 1 and len(own) > len(given):
+        own[-len(given) :] = given
+        return
+    if own.shape[:1] != given.shape[:1]:
+        return
     if own.shape != given.shape:
         own.zero_()
         own = own[:, -given.shape[1] :]
     own.copy_(given)
 
 
-def _copy_trunk(weights: Mapping[str, Tensor], place: int, teacher: Mapping[str, Tensor]) -> None:
-    for part in ("stems", "layer1", "layer2"):
+def _copy_trunk(student: nn.Module, weights: Mapping[str, Tensor], place: int, teacher: Mapping[str, Tensor]) -> None:
+    trunks = [name for name, part in student.named_children() if isinstance(part, nn.ModuleList)]
+    for part in trunks:
         for name, value in teacher.items():
             if name.startswith(f"{part}.0."):
                 weights[name.replace(f"{part}.0.", f"{part}.{place}.", 1)].copy_(value)

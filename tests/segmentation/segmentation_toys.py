@@ -6,8 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
-from heatnet.dataset_tools.shards import Sample, ShardInfo, ShardRecord, write_shard
+from heatnet.dataset_tools.shards import Dataset, Sample, ShardInfo, ShardRecord, write_shard
 from heatnet.segmentation.config import TrainConfig, laptop
+from heatnet.segmentation.loop import Trainer
+from heatnet.segmentation.provenance import describe_dataset
+from heatnet.segmentation.stages import Material, thermal_teacher
 
 HEIGHT, WIDTH = 64, 96
 _COLOUR = {0: (90, 90, 90), 8: (120, 170, 230), 9: (200, 60, 60), 10: (40, 60, 160)}
@@ -55,3 +58,9 @@ def tiny(**changes: Any) -> TrainConfig:
     base: dict[str, Any] = {"width": 0.1, "scale": 1.0, "crop": (64, 64), "batch": 2, "workers": 0, "validations": 2}
     steps = {"rgb_teacher_steps": 2, "thermal_teacher_steps": 2, "pretrain_steps": 2, "confusion_steps": 2}
     return laptop(**{**base, **steps, **changes})
+
+
+def toy_trainer(dataset: Path, run: Path, config: TrainConfig) -> Trainer:
+    """The stage of the thermal teacher, ready to run."""
+    data = Dataset.open(dataset)
+    return Trainer(thermal_teacher(Material(data, run, config)), run, config, describe_dataset(data))

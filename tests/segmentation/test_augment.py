@@ -31,7 +31,7 @@ def test_rotation_fills_label_corners_with_ignore_and_thermal_with_not_valid() -
     config = replace(PLAIN, rotation=1, rotation_rad=0.35, flip=0, scale=(1, 1))
     filled = 0
     for seed in range(5):
-        turned = augment(coded_frame(), (60, 80), 1.0, config, np.random.default_rng(seed), darken=False)
+        turned = augment(coded_frame(), (60, 80), 1.0, config, np.random.default_rng(seed), by_day=False)
         assert set(np.unique(turned.label)) <= {1, 2, 3, 4, 13}
         outside = turned.label == 13
         filled += outside.sum()
@@ -42,7 +42,7 @@ def test_rotation_fills_label_corners_with_ignore_and_thermal_with_not_valid() -
 
 def test_geometry_is_one_draw_for_all_images() -> None:
     for seed in range(20):
-        moved = augment(coded_frame(), (48, 64), 0.8, PLAIN, np.random.default_rng(seed), darken=False)
+        moved = augment(coded_frame(), (48, 64), 0.8, PLAIN, np.random.default_rng(seed), by_day=False)
         inside = moved.valid & (moved.label != 13)
         inner = inside & (np.abs(moved.thermal * 5 - moved.label) < 0.01)  # off the borders between quadrants
         assert inner.sum() > 0.85 * inside.sum()
@@ -52,7 +52,7 @@ def test_geometry_is_one_draw_for_all_images() -> None:
 
 def test_flips_happen_and_keep_labels_on_their_images() -> None:
     config = replace(PLAIN, rotation=0, flip=1, scale=(1, 1))
-    moved = augment(coded_frame(), (60, 80), 1.0, config, np.random.default_rng(0), darken=False)
+    moved = augment(coded_frame(), (60, 80), 1.0, config, np.random.default_rng(0), by_day=False)
     assert np.array_equal(moved.label, coded_frame().label[:, ::-1])
     assert np.array_equal(moved.rgb, coded_frame().rgb[:, ::-1])
 
@@ -85,7 +85,7 @@ def test_thermal_next_to_missing_coverage_is_not_mixed_with_it() -> None:
 
 def test_the_same_seed_gives_the_same_frame() -> None:
     first, second = (
-        augment(coded_frame(), (48, 64), 1.0, AugmentConfig(), np.random.default_rng(7), darken=True) for _ in range(2)
+        augment(coded_frame(), (48, 64), 1.0, AugmentConfig(), np.random.default_rng(7), by_day=True) for _ in range(2)
     )
     for name, value in vars(first).items():
         assert np.array_equal(value, getattr(second, name)), name
@@ -102,7 +102,7 @@ def test_thermal_stays_in_range_and_zero_where_not_valid() -> None:
     valid = frame.label != 2
     frame = replace(frame, valid=valid, thermal=np.where(valid, frame.thermal, 0).astype(np.float32))
     for seed in range(10):
-        varied = augment(frame, (48, 64), 1.0, AugmentConfig(), np.random.default_rng(seed), darken=True)
+        varied = augment(frame, (48, 64), 1.0, AugmentConfig(), np.random.default_rng(seed), by_day=True)
         assert np.abs(varied.thermal).max() <= 1 and not varied.thermal[~varied.valid].any()
         assert np.isfinite(varied.thermal).all()
 

@@ -11,7 +11,8 @@ import torch
 from heatnet.errors import TrainingError
 from heatnet.segmentation.checkpoint import Checkpoint, initialise_from, load_checkpoint, save_checkpoint
 from heatnet.segmentation.config import TrainConfig, as_plain, from_plain, laptop, read_config
-from heatnet.segmentation.pspnet import NetworkConfig, PSPNet
+from heatnet.segmentation.network import NetworkConfig
+from heatnet.segmentation.pspnet import PSPNet
 
 SMALL = NetworkConfig("resnet18", "late", width=0.1, steps=1)
 

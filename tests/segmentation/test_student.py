@@ -14,8 +14,9 @@ from heatnet.segmentation.critic import detached, make_critics, part
 from heatnet.segmentation.data import Batch, Frames
 from heatnet.segmentation.frames import Frame
 from heatnet.segmentation.inference import inference, probabilities
-from heatnet.segmentation.optimizer import Average, learning_rate_factor, make_optimizer, update
-from heatnet.segmentation.pspnet import NetworkConfig, PSPNet
+from heatnet.segmentation.network import NetworkConfig
+from heatnet.segmentation.optimizer import Average, Schedule, Updater, learning_rate_factor
+from heatnet.segmentation.pspnet import PSPNet
 from heatnet.segmentation.student import Student, critic_step, student_step
 from heatnet.segmentation.teacher import Teacher, teacher_step
 
@@ -37,9 +38,13 @@ def make_student(config: TrainConfig = CONFIG) -> Student:
     network = PSPNet(NetworkConfig(width=0.1, steps=1))
     with inference(network):
         maps = network(torch.zeros(1, 3, 64, 64), torch.zeros(1, 1, 64, 64))
-    critics = make_critics(maps, 1, 0.1)
-    optimizers = [make_optimizer(part.parameters(), config, 1e-3) for part in (network, critics)]
-    return Student(network, optimizers[0], critics, optimizers[1], torch.ones(13))
+    critics = make_critics(maps, ["logits"], 0.1)
+    updaters = [updater_of(part, config) for part in (network, critics)]
+    return Student(network, updaters[0], critics, updaters[1], torch.ones(13), Average(network, 0.9))
+
+
+def updater_of(network: torch.nn.Module, config: TrainConfig = CONFIG) -> Updater:
+    return Updater(network, config, Schedule(1e-3, 0, 100, 0))
 
 
 def state(module: torch.nn.Module) -> dict[str, torch.Tensor]:
@@ -54,10 +59,10 @@ def test_the_critic_step_leaves_the_student_and_its_statistics_alone() -> None:
     student = make_student()
     maps = student.network(torch.rand(4, 3, 64, 64), torch.rand(4, 1, 64, 64))
     network, critics = state(student.network), state(student.critics)
-    optimizer = copy.deepcopy(student.optimizer.state_dict())
+    optimizer = copy.deepcopy(student.updater.optimizer.state_dict())
     critic_step(student, detached(part(maps, slice(0, 2))), detached(part(maps, slice(2, 4))), CONFIG)
     assert same(network, student.network.state_dict())
-    assert optimizer["state"] == student.optimizer.state_dict()["state"]
+    assert optimizer["state"] == student.updater.optimizer.state_dict()["state"]
     assert not same(critics, student.critics.state_dict())
     assert all(parameter.grad is None for parameter in student.network.parameters())
 
@@ -79,9 +84,9 @@ def test_student_and_critics_have_an_optimizer_each_and_the_confusion_leaves_no_
     terms = student_step(student, batch, CONFIG, confuse=True)
     assert {"confusion", "critic"} <= set(terms)
     assert not same(critics, student.critics.state_dict())
-    assert student.critic_optimizer is not None
-    shared = {id(p) for g in student.optimizer.param_groups for p in g["params"]}
-    assert not shared & {id(p) for g in student.critic_optimizer.param_groups for p in g["params"]}
+    assert student.critic_updater is not None
+    shared = {id(p) for g in student.updater.optimizer.param_groups for p in g["params"]}
+    assert not shared & {id(p) for g in student.critic_updater.optimizer.param_groups for p in g["params"]}
     assert all(parameter.requires_grad for parameter in student.critics.parameters())
 
 
@@ -116,8 +121,8 @@ class FixedCritic(torch.nn.Module):
 
 def test_confusion_acts_where_the_night_teacher_is_in_doubt() -> None:
     student = make_student()
-    student.critics = torch.nn.ModuleList([FixedCritic()])
-    student.critic_optimizer = make_optimizer(student.critics.parameters(), CONFIG, 1e-3)
+    student.critics = torch.nn.ModuleDict({"logits": FixedCritic()})
+    student.critic_updater = updater_of(student.critics)
     confidence = torch.full((2, 64, 64), 0.9)
     confidence[:, 32:] = 0.2
     night = Frames(**{**vars(frames(5)), "confidence": confidence})
@@ -145,7 +150,7 @@ def test_inference_sees_black_beyond_the_frame_as_training_does() -> None:
 def test_the_thermal_teacher_ignores_pixels_without_thermal() -> None:
     torch.manual_seed(0)
     network = PSPNet(NetworkConfig(modalities=("thermal",), width=0.1, steps=1))
-    teacher = Teacher(network, make_optimizer(network.parameters(), CONFIG, 1e-3), torch.ones(13))
+    teacher = Teacher(network, updater_of(network), torch.ones(13))
     day = frames()
     uncovered = Frames(**{**vars(day), "valid": torch.zeros(2, 64, 64, dtype=torch.bool)})
     assert teacher_step(teacher, Batch(uncovered, None), CONFIG)["day"] == 0
@@ -168,9 +173,8 @@ def test_inference_restores_the_mode_of_every_part() -> None:
 def test_a_loss_that_is_not_finite_stops_with_the_weights_as_they_were() -> None:
     layer = torch.nn.Linear(2, 1)
     before = state(layer)
-    optimizer = make_optimizer(layer.parameters(), CONFIG, 1e-2)
     with pytest.raises(TrainingError, match="nan"):
-        update(optimizer, layer(torch.tensor([[math.nan, 1.0]])).sum(), 1.0)
+        updater_of(layer).descend(layer(torch.tensor([[math.nan, 1.0]])).sum())
     assert same(before, layer.state_dict())
 
 

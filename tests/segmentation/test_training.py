@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from segmentation_toys import tiny
+from segmentation_toys import tiny, toy_trainer
 
 from heatnet.dataset_tools.shards import Dataset, Manifest, ShardInfo, write_manifest, write_shard
 from heatnet.errors import DatasetError, HeatNetError, TrainingError
@@ -20,7 +20,7 @@ from heatnet.segmentation.evaluate import evaluate
 from heatnet.segmentation.loop import Trainer
 from heatnet.segmentation.pspnet import PSPNet
 from heatnet.segmentation.run_log import read_metrics
-from heatnet.segmentation.stages import day_source, label_frames, thermal_teacher
+from heatnet.segmentation.sources import day_source, label_frames
 from heatnet.segmentation.train import train
 
 
@@ -208,7 +208,7 @@ def test_the_best_checkpoint_is_chosen_on_the_validation_split(toy_dataset: Path
         value = next(verdicts)
         return {name: {"miou": value} for name in ("day", "night", "combined", "pooled")}
 
-    trainer = Trainer(thermal_teacher(Dataset.open(toy_dataset), tmp_path, config), tmp_path, config)
+    trainer = toy_trainer(toy_dataset, tmp_path, config)
     assert trainer.fit(score)["validation"]["combined"] == 0.6
     assert load_checkpoint(tmp_path / "thermal_teacher" / "best.pt").step == 2
     assert load_checkpoint(tmp_path / "thermal_teacher" / "last.pt").step == 3

@@ -7,7 +7,8 @@ import torch
 
 from heatnet.errors import TrainingError
 from heatnet.segmentation.config import TrainConfig
-from heatnet.segmentation.pspnet import NetworkConfig, PSPNet
+from heatnet.segmentation.network import NetworkConfig
+from heatnet.segmentation.pspnet import PSPNet
 from heatnet.segmentation.warm_start import warm_start
 
 CONFIG = NetworkConfig(width=0.1, steps=1, standardise=True, project=True)

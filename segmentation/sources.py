@@ -1,0 +1,76 @@
+"""Whose labels training sees: the dataset's by day, a teacher's for the rest."""
+
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from heatnet.dataset_tools.shards import Dataset, SampleRef
+from heatnet.files import atomic_file
+from heatnet.progress import track
+from heatnet.segmentation.checkpoint import load_checkpoint
+from heatnet.segmentation.classes import IGNORE
+from heatnet.segmentation.data import Source
+from heatnet.segmentation.distributed import device, rank, wait
+from heatnet.segmentation.frames import read_frame
+from heatnet.segmentation.inference import answer
+from heatnet.segmentation.provenance import file_hash, fingerprint
+from heatnet.segmentation.pseudo_labels import LabelStore
+
+_log = logging.getLogger(__name__)
+
+
+def day_source(data: Dataset, run: Path) -> Source:
+    """Day frames with labels: the dataset's own where there are, else those of the run's RGB teacher."""
+    refs = data.refs(split="train", domain="day")
+    bare = [ref for ref in refs if ref.label_source is None]
+    teacher = run / "rgb_teacher" / "best.pt"
+    if bare and teacher.is_file():
+        return Source(data, tuple(refs), label_frames(data, bare, teacher, run / "labels" / "day"))
+    labelled = tuple(ref for ref in refs if ref.label_source is not None)
+    if bare:
+        _log.warning("%s: %d day frames without labels are left out (no RGB teacher in %s)", data.root, len(bare), run)
+    return Source(data, labelled)
+
+
+def night_source(data: Dataset, run: Path, teacher: Path | None) -> Source:
+    """Night frames with the labels of a teacher; without any where it labels them later (None)."""
+    refs = data.refs(split="train", domain="night")
+    if teacher is None:
+        return Source(data, tuple(refs))
+    return Source(data, tuple(refs), label_frames(data, refs, teacher, run / "labels" / "night"))
+
+
+def label_frames(data: Dataset, refs: Sequence[SampleRef], teacher: Path, folder: Path) -> LabelStore:
+    """Let a teacher label the clean frames `refs`: most probable class and its probability, each with its mirror.
+
+    Where a thermal teacher has no thermal it was never trained: no label there, of confidence 0. What the same teacher
+    said of the same dataset before is kept.
+    """
+    store, mark = LabelStore(folder), folder / "teacher.json"
+    made_by = json.dumps({"teacher": file_hash(teacher), "dataset": fingerprint(data), "frames": len(refs)})
+    if rank() == 0 and not (mark.is_file() and mark.read_text() == made_by):
+        mark.unlink(missing_ok=True)
+        _label(data, refs, teacher, store)
+        with atomic_file(mark) as temporary:
+            temporary.write_text(made_by)
+    wait()
+    return store
+
+
+def _label(data: Dataset, refs: Sequence[SampleRef], teacher: Path, store: LabelStore) -> None:
+    checkpoint = load_checkpoint(teacher)
+    network = checkpoint.build().to(device())
+    for ref in track(refs, f"labelling with {checkpoint.stage}"):
+        frame = read_frame(data, ref)
+        result, confidence = answer(network, frame, checkpoint.config.scale, flip=True)
+        label = result.argmax(axis=0).astype("uint8")
+        if network.config.modalities == ("thermal",):
+            label[~frame.valid], confidence[~frame.valid] = IGNORE, 0
+        store.write(ref, label, confidence)
+
+
+def hand_labelled(data: Dataset) -> list[SampleRef]:
+    """The day frames of split "train" with labels that are not a teacher's."""
+    refs = data.refs(split="train", domain="day", labelled=True)
+    return [ref for ref in refs if not str(ref.label_source).startswith("teacher")]
