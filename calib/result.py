@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +16,10 @@ from heatnet.calib.rigid import rotation_log
 from heatnet.calib.scene import Scene
 from heatnet.calib.score import Score
 from heatnet.calib.uncertainty import AlignmentGrid, Uncertainty
+from heatnet.calib.verdict import Status
 from heatnet.errors import CalibrationError
 from heatnet.files import atomic_file
 
-Status = Literal["good", "inconclusive"]
 FORMAT_VERSION = 1
 BESIDE = "calibration.json"  # what the camchain is explained in
 PRIOR_RULES = 0.5  # from this share on a value is called the prior's
@@ -134,6 +134,8 @@ class CalibrationResult:
     cameras: tuple[CameraResult, ...]
     config: dict[str, Any]
     scenes: tuple[Scene, ...] = field(default=(), repr=False)  # for pictures
+    depth: str = "stereo"  # where the depth of edges came from
+    notes: tuple[str, ...] = ()  # what was assumed, in plain words
 
     @property
     def status(self) -> Status:
@@ -142,12 +144,19 @@ class CalibrationResult:
 
     def lines(self) -> list[str]:
         """The result in a few lines for people."""
-        return [line for camera in self.cameras for line in _camera_lines(camera)]
+        depth = [f"depth from {self.depth}", *self.notes] if self.notes else []
+        return [*(line for camera in self.cameras for line in _camera_lines(camera)), *depth]
 
     def as_dict(self) -> dict[str, Any]:
         """What calibration.json holds."""
         cameras = {camera.after.name: camera.as_dict() for camera in self.cameras}
-        return {"format_version": FORMAT_VERSION, "status": self.status, "cameras": cameras, "config": self.config}
+        return {
+            "format_version": FORMAT_VERSION,
+            "status": self.status,
+            "depth": {"from": self.depth, "notes": list(self.notes)},
+            "cameras": cameras,
+            "config": self.config,
+        }
 
 
 def write_calibration(result: CalibrationResult, path: Path) -> Path:

@@ -17,7 +17,7 @@ from heatnet.calib.solve import Observation
 Array = NDArray[np.float64]
 BLUR_PX = 1.0  # of the thermal images that are asked
 CLEAR = 8.0  # a gradient of this many deviations of the noise has half a vote
-RINGS_RAD = (0.012, 0.025, 0.04)  # how far wrong the estimates are that it is compared with
+RINGS_PX = (6.0, 12.5, 20.0)  # how far wrong the estimates are that it is compared with
 DIRECTIONS = 8
 
 
@@ -57,7 +57,7 @@ def score(observations: Collection[Observation], estimate: Estimate) -> Score:
     """Agreement of the estimate beside that of its neighbourhood."""
     here, seen = agreement(observations, estimate)
     turned = []
-    for radius in RINGS_RAD:
+    for radius in np.array(RINGS_PX) / estimate.camera.intrinsics[:2].mean():
         for angle in 2 * np.pi * np.arange(DIRECTIONS) / DIRECTIONS:
             step = np.zeros(len(estimate.names))
             step[:2] = radius * np.cos(angle), radius * np.sin(angle)
