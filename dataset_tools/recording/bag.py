@@ -69,7 +69,7 @@ class BagRecording(Recording):
         if not raw.channel.stamped:
             return raw.log_ns
         try:
-            return first_stamp(raw.data, raw.channel.message_type, raw.channel.wire)
+            return first_stamp(raw.head, raw.channel.message_type, raw.channel.wire)
         except RecordingError:
             return raw.log_ns
 

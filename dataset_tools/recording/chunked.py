@@ -5,10 +5,11 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from heatnet.dataset_tools.recording.chunks import Chunk, Damage, Entry, Opened, in_log_order
+from heatnet.dataset_tools.recording.chunks import Chunk, Damage, Entry, Opened, in_log_order, read_at
 from heatnet.dataset_tools.recording.source import Channel, RawMessage
 from heatnet.errors import RecordingError
 
@@ -87,8 +88,9 @@ class ChunkedSource(ABC):
     def read(self, topics: Collection[str]) -> Iterator[RawMessage]:
         """Messages of `topics` in the order of the log."""
         channels = {number: c for number, c in self._numbered.items() if c.topic in topics}
-        for entry, data in in_log_order(self._chunks, self._load, frozenset(channels)):
-            yield RawMessage(channels[entry.channel], entry.log_ns, data)
+        for entry, stream in in_log_order(self._chunks, self._load, frozenset(channels)):
+            part = partial(read_at, stream, entry.at)
+            yield RawMessage(channels[entry.channel], entry.log_ns, entry.size, part)
 
     def close(self) -> None:
         """Let go of the file."""

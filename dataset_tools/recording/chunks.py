@@ -64,8 +64,8 @@ class Damage:
 
 def in_log_order(
     chunks: Iterable[Chunk], load: Callable[[Chunk], Opened], wanted: frozenset[int]
-) -> Iterator[tuple[Entry, bytes]]:
-    """Entries of the `wanted` channels and their data, merged over chunks that overlap in time.
+) -> Iterator[tuple[Entry, BinaryIO]]:
+    """Entries of the `wanted` channels and the streams they lie in, merged over chunks that overlap in time.
 
     Where more than 256 MiB of chunks overlap, order gives way to memory: what is open is emptied first.
     """
@@ -75,7 +75,7 @@ def in_log_order(
         if not chunk.channels & wanted:
             continue
         while heap and (heap[0][0] < chunk.start_ns or held > _BUDGET_BYTES):
-            yield _pop(heap)
+            yield heapq.heappop(heap)[3:]
         held = held if heap else 0
         opened = load(chunk)
         held += opened.held_bytes
@@ -83,12 +83,7 @@ def in_log_order(
             if entry.channel in wanted:
                 heapq.heappush(heap, (entry.log_ns, number, order, entry, opened.stream))
     while heap:
-        yield _pop(heap)
-
-
-def _pop(heap: list[tuple[int, int, int, Entry, BinaryIO]]) -> tuple[Entry, bytes]:
-    entry, stream = heapq.heappop(heap)[3:]
-    return entry, read_at(stream, entry.at, entry.size)
+        yield heapq.heappop(heap)[3:]
 
 
 def read_at(stream: BinaryIO, at: int, size: int) -> bytes:

@@ -1,6 +1,7 @@
 """Bags through the rosbags library: SQLite, and rosbag2 folders whose files or messages are compressed one by one."""
 
 from collections.abc import Collection, Iterator
+from functools import partial
 from pathlib import Path
 
 from rosbags.interfaces import Connection
@@ -45,12 +46,16 @@ class RosbagsSource:
             except Exception as error:
                 self._damage.note(f"{self._path}: nothing can be read from here on ({_line(error)})")
                 return
-            yield RawMessage(self._channels[id(connection)], log_ns, data)
+            yield RawMessage(self._channels[id(connection)], log_ns, len(data), partial(_first, data))
 
     def close(self) -> None:
         """Let go of the file."""
         if self._reader.is_open:
             self._reader.close()
+
+
+def _first(data: bytes, size: int) -> bytes:
+    return data[:size]
 
 
 def _line(error: BaseException) -> str:

@@ -1,6 +1,6 @@
 """What every bag format offers: topics, and messages as bytes in the order of the log."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -8,6 +8,7 @@ from heatnet.dataset_tools.recording.decode import DECODERS
 from heatnet.dataset_tools.recording.wire import Wire
 
 _HEADED = frozenset(DECODERS)
+HEAD_BYTES = 64
 
 
 @dataclass(frozen=True)
@@ -22,11 +23,22 @@ class Channel:
 
 
 class RawMessage(NamedTuple):
-    """One message, not decoded."""
+    """One message, neither decoded nor, where the format allows that, read; to be read before the next one is asked."""
 
     channel: Channel
     log_ns: int
-    data: bytes | memoryview
+    size: int  # bytes
+    part: Callable[[int], bytes]  # that many of its first bytes; raises RecordingError where they cannot be read
+
+    @property
+    def head(self) -> bytes:
+        """As many of its first bytes as its stamp lies in."""
+        return self.part(min(self.size, HEAD_BYTES))
+
+    @property
+    def data(self) -> bytes:
+        """All of it."""
+        return self.part(self.size)
 
 
 class Source(Protocol):
