@@ -138,7 +138,13 @@ def simulate(
 @click.option(
     "-o", "--output", required=True, type=PATH, help="The refined camchain; calibration.json lands beside it."
 )
-@click.option("--depth", type=click.Choice(["auto", "stereo"]), default="auto", show_default=True)
+@click.option(
+    "--depth",
+    type=click.Choice(["auto", "stereo", "lidar", "none"]),
+    default="auto",
+    show_default=True,
+    help="Of edges in RGB; auto: stereo and LiDAR, as far as rig and recordings have them.",
+)
 @click.option("--thermal", multiple=True, metavar="TOPIC", help="Count this topic as thermal (repeatable).")
 @click.option("--report", type=PATH, help="An HTML report to look at.")
 @salvage_option
@@ -166,7 +172,7 @@ def calibrate(
     from heatnet.dataset_tools.views import ViewsConfig, load_views
 
     rig = read_recorded_rig(rig_file, recordings[0], thermal)
-    views = load_views(recordings, rig, ViewsConfig(salvage=salvage))
+    views = load_views(recordings, rig, ViewsConfig(lidar=depth in ("auto", "lidar"), salvage=salvage))
     result = run(views, rig, CalibrationConfig(depth=depth, seed=seed))
     write_calibration(result, output)
     if report is not None:

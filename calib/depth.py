@@ -4,7 +4,7 @@ Semi-global matching (Hirschmueller 2008, OpenCV's StereoSGBM) on images rectifi
 OpenCV 4 and 5 differ in what their stereoRectify accepts, and the maps are three lines.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -65,12 +65,8 @@ class StereoDepth:
         right_from_left = self.right.cam_from_cam0 @ self.left.cam_from_cam0.inverse()
         rotation = _rectified_axes(right_from_left, self.left.topic, self.right.topic)
         baseline = float(np.linalg.norm(right_from_left.translation))
-        width, height = self.left.camera.resolution
-        shrink = min(1.0, WORKING_WIDTH / width)
-        camera = self.left.camera.undistorted().scaled(round(width * shrink), round(height * shrink))
-        focal = camera.intrinsics[0]
-        camera = Camera("none", np.array([focal, focal, *camera.intrinsics[2:]]), np.zeros(4), camera.resolution)
-        disparities = 16 * int(np.ceil(focal * baseline / NEAREST_M / 16))
+        camera = working_camera(self.left.camera)
+        disparities = 16 * int(np.ceil(camera.intrinsics[0] * baseline / NEAREST_M / 16))
         # The matcher leaves as many columns at the left empty as it tries disparities: they are rendered to be lost.
         padded = camera.cropped(-disparities, 0, camera.resolution[0] + disparities, camera.resolution[1])
         maps = (
@@ -107,6 +103,15 @@ class StereoDepth:
         scale = self.camera.intrinsics[0] * self.baseline_m
         depth = np.where(known, scale / np.maximum(disparity, LEAST_DISPARITY_PX), np.nan).astype(np.float32)
         return DepthImage(self.camera, self.left_from_rectified, depth)
+
+
+def working_camera(camera: Camera) -> Camera:
+    """A pinhole camera without distortion and with square pixels, in which depth of an image is worked out."""
+    width, height = camera.resolution
+    shrink = min(1.0, WORKING_WIDTH / width)
+    small = camera.undistorted().scaled(round(width * shrink), round(height * shrink))
+    focal = small.intrinsics[0]
+    return replace(small, intrinsics=np.array([focal, focal, *small.intrinsics[2:]]))
 
 
 def _rectified_axes(right_from_left: Rigid, left_topic: str, right_topic: str) -> Array:

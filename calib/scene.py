@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from heatnet.calib.depth import StereoDepth
+from heatnet.calib.depth_choice import DepthChoice
 from heatnet.calib.edges import EdgeConfig, find_edges
 from heatnet.calib.landmarks import Landmarks, place_edges
 from heatnet.calib.matching import ThermalGradient
@@ -35,24 +35,20 @@ class Scene:
     motion: CamMotion
 
 
-def prepare(views: Views, rig: Rig, edges: EdgeConfig) -> tuple[Scene, ...]:
-    """Find edges in every key frame and give them depth by stereo; key frames with hardly any are left out.
+def prepare(views: Views, rig: Rig, edges: EdgeConfig, choice: DepthChoice) -> tuple[Scene, ...]:
+    """Find edges in every key frame and give them depth; key frames with hardly any are left out.
 
     Raises CalibrationError where too few edge points remain.
     """
-    if len(rig.rgb) < 2:
-        raise CalibrationError(f"{views.names()}: the rig file has one RGB camera; depth by stereo needs two")
-    if all(view.right is None for view in views.views):
-        raise CalibrationError(
-            f"{views.names()}: no images of the right RGB camera {rig.rgb[1].topic} for stereo depth"
-        )
-    stereo = StereoDepth(rig.rgb[0], rig.rgb[1])
     scenes: list[Scene] = []
     for index, view in enumerate(track(views.views, "Finding edges and depth")):
-        if view.right is None or (scenes and _repeats(view, scenes[-1].view)):
+        if scenes and _repeats(view, scenes[-1].view):
             continue
-        landmarks = place_edges(find_edges(view.left, edges), rig.rgb_left, stereo.match(view.left, view.right))
         motion = CamMotion(views.trajectories[view.recording], rig.body)
+        depth = choice.of(view, motion)
+        if depth is None:
+            continue
+        landmarks = place_edges(find_edges(view.left, edges), rig.rgb_left, depth)
         if len(landmarks) >= LEAST_POINTS_A_VIEW:
             scenes.append(Scene(index, view, landmarks, motion))
     total = sum(len(s.landmarks) for s in scenes)

@@ -27,6 +27,7 @@ class ViewsConfig:
     thermal_frames: int = 3  # of one camera a key frame, the nearest ones
     stereo_tolerance_ms: float = 5.0
     standing_m_s: float = 0.3  # time counts as if the rig crept at this speed: frames taken while standing say the same
+    lidar: bool = True  # read sweeps too, where rig and recording have a LiDAR
     salvage: bool = False  # use what can be read of a damaged recording
 
 

@@ -4,14 +4,14 @@ import itertools
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
 from heatnet.calib.glance import is_frozen
-from heatnet.calib.rig import Rig, RigCamera
+from heatnet.calib.rig import Lidar, Rig, RigCamera
 from heatnet.calib.selection import Candidate, choose
 from heatnet.calib.trajectory import Trajectory
 from heatnet.calib.views import Choice, ThermalFrame, View, Views
@@ -19,6 +19,7 @@ from heatnet.dataset_tools.camera_images import camera_images
 from heatnet.dataset_tools.key_frames import KeyFrame, ViewsConfig, plan_key_frames, worth_a_look
 from heatnet.dataset_tools.looking import look_at
 from heatnet.dataset_tools.recording import Recording, open_whole, read_trajectory, refuse_doubles
+from heatnet.dataset_tools.sweeps import load_sweeps
 from heatnet.errors import RecordingError
 
 __all__ = ["ViewsConfig", "load_views"]
@@ -49,6 +50,8 @@ def load_views(recordings: Sequence[Path], rig: Rig, config: ViewsConfig = _DEFA
         ]
         choices = choose(candidates, config.key_frames)
         views = [view for index, scan in enumerate(scans) for view in _decode(scan, rig, choices, index)]
+        if config.lidar and rig.lidar is not None:
+            views = [v for i, scan in enumerate(scans) for v in _with_sweeps(scan, rig.lidar, views, i)]
     dropped = sum((scan.dropped for scan in scans), Counter[str]())
     if not views:
         dropped.update(f"left out because {choice.reason}" for choice in choices)
@@ -91,6 +94,13 @@ def _decode(scan: _Scan, rig: Rig, choices: Sequence[Choice], index: int) -> lis
     wanted = {camera.name: _wanted(camera, rig, plans) for camera in rig.cameras}
     images = {(n, s): pixels for n, s, pixels in camera_images(scan.recording, rig, wanted, "Reading")}
     return [view for plan in plans if (view := _view(images, rig, plan, index)) is not None]
+
+
+def _with_sweeps(scan: _Scan, lidar: Lidar, views: Sequence[View], index: int) -> list[View]:
+    """The views of one recording with the LiDAR's sweeps near them."""
+    ours = [view for view in views if view.recording == index]
+    sweeps = load_sweeps(scan.recording, lidar, [view.stamp_ns for view in ours], scan.trajectory)
+    return [replace(view, sweeps=sweeps.get(view.stamp_ns, ())) for view in ours]
 
 
 def _view(images: Images, rig: Rig, plan: KeyFrame, index: int) -> View | None:

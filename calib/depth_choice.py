@@ -1,0 +1,107 @@
+"""Where the depth of a key frame comes from: its stereo pair, LiDAR sweeps, both, or nothing."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heatnet.calib.depth import DepthImage, StereoDepth, working_camera
+from heatnet.calib.lidar import LidarDepth
+from heatnet.calib.motion import CamMotion
+from heatnet.calib.rig import Rig, RigCamera
+from heatnet.calib.rigid import Rigid
+from heatnet.calib.upright import continued
+from heatnet.calib.views import View, Views
+from heatnet.errors import CalibrationError
+
+Array = NDArray[np.float64]
+FAR_M = 30.0  # what is taken for the depth of a street where nothing tells it
+DEPTHS = ("auto", "stereo", "lidar", "none")
+
+
+@dataclass(frozen=True)
+class DepthChoice:
+    """One way to depth."""
+
+    name: str  # stereo, lidar, stereo and lidar, or none
+    of: Callable[[View, CamMotion], DepthImage | None]  # None where a key frame has none
+    notes: tuple[str, ...] = ()  # what is assumed, in plain words
+
+
+def choose_depth(kind: str, views: Views, rig: Rig) -> DepthChoice:
+    """The depth that `kind` asks for: one of DEPTHS; auto is the best that rig and recordings have.
+
+    Raises CalibrationError, saying what is missing, where they do not have it.
+    """
+    if kind not in DEPTHS:
+        raise CalibrationError(f"depth {kind!r}; one of {', '.join(DEPTHS)} is needed")
+    no_stereo, no_lidar = _without_stereo(views, rig), _without_lidar(views, rig)
+    if (kind == "stereo" and no_stereo) or (kind == "lidar" and no_lidar):
+        raise CalibrationError(f"{views.names()}: {no_stereo if kind == 'stereo' else no_lidar}")
+    if kind == "none":
+        return _far(rig.rgb_left, ())
+    stereo = None if no_stereo or kind == "lidar" else StereoDepth(rig.rgb[0], rig.rgb[1])
+    lidar = None if no_lidar or kind == "stereo" or rig.lidar is None else LidarDepth(rig.rgb_left, rig.lidar)
+    if stereo is None and lidar is None:
+        return _far(rig.rgb_left, (no_stereo, no_lidar))
+    return _measured(stereo, lidar, _sweep_notes(views) if lidar else ())
+
+
+def _without_stereo(views: Views, rig: Rig) -> str:
+    """Why there is no depth by stereo; empty where there is."""
+    if len(rig.rgb) < 2:
+        return "the rig file has one RGB camera; depth by stereo needs two"
+    if all(view.right is None for view in views.views):
+        return f"no images of the right RGB camera {rig.rgb[1].topic} for stereo depth"
+    return ""
+
+
+def _without_lidar(views: Views, rig: Rig) -> str:
+    if rig.lidar is None:
+        return "the rig file has no block lidar0; depth by LiDAR needs one"
+    if not any(view.sweeps for view in views.views):
+        return f"no sweep of the LiDAR {rig.lidar.topic} near any key frame"
+    return ""
+
+
+def _sweep_notes(views: Views) -> tuple[str, ...]:
+    sweeps = [sweep for view in views.views for sweep in view.sweeps]
+    if all(sweep.times_ns is not None for sweep in sweeps):
+        return ()
+    return ("LiDAR points have no times of their own: each sweep counts as taken at its stamp",)
+
+
+def _measured(stereo: StereoDepth | None, lidar: LidarDepth | None, notes: tuple[str, ...]) -> DepthChoice:
+    def of(view: View, motion: CamMotion) -> DepthImage | None:
+        by_stereo = stereo.match(view.left, view.right) if stereo and view.right is not None else None
+        if lidar is None or not view.sweeps:
+            return by_stereo
+        if by_stereo is not None:
+            return fuse(by_stereo, lidar.draw(view.sweeps[:1], view.stamp_ns, motion))
+        by_lidar = lidar.draw(view.sweeps, view.stamp_ns, motion)
+        return replace(by_lidar, depth_m=continued(by_lidar.depth_m))
+
+    names = [name for name, source in (("stereo", stereo), ("lidar", lidar)) if source is not None]
+    return DepthChoice(" and ".join(names), of, notes)
+
+
+def fuse(stereo: DepthImage, lidar: DepthImage) -> DepthImage:
+    """LiDAR where it sees a surface, stereo elsewhere."""
+    width, height = lidar.camera.resolution
+    pixels = np.stack(np.meshgrid(np.arange(float(width)), np.arange(float(height))), -1).reshape(-1, 2)
+    rays, _ = lidar.camera.unproject(pixels)
+    matched = stereo.sample(rays).reshape(height, width).astype(np.float32)
+    return DepthImage(
+        lidar.camera, lidar.left_from_rectified, np.where(np.isfinite(lidar.depth_m), lidar.depth_m, matched)
+    )
+
+
+def _far(left: RigCamera, reasons: tuple[str, ...]) -> DepthChoice:
+    camera = working_camera(left.camera)
+    depth = DepthImage(camera, Rigid.identity(), np.full(camera.resolution[::-1], FAR_M, np.float32))
+    notes = (
+        f"no depth is known: every edge counts as {FAR_M:.0f} m away, translation stays as the rig file says",
+        *reasons,
+    )
+    return DepthChoice("none", lambda view, motion: depth, notes)
