@@ -147,6 +147,13 @@ def simulate(
 )
 @click.option("--thermal", multiple=True, metavar="TOPIC", help="Count this topic as thermal (repeatable).")
 @click.option("--report", type=PATH, help="An HTML report to look at.")
+@click.option(
+    "--export",
+    "exports",
+    multiple=True,
+    type=click.Choice(["ros", "opencv"]),
+    help="Also a file a camera for ROS (camera_info) or OpenCV, beside the camchain (repeatable).",
+)
 @salvage_option
 @common
 def calibrate(
@@ -156,6 +163,7 @@ def calibrate(
     depth: str,
     thermal: tuple[str, ...],
     report: Path | None,
+    exports: tuple[str, ...],
     salvage: bool,
     seed: int,
     as_json: bool,
@@ -165,7 +173,9 @@ def calibrate(
     \b
     heatnet calibrate day.bag --rig rough_camchain.yaml -o calibration.yaml --report calibration.html
     heatnet calibrate day.bag night.bag --rig rough_camchain.yaml -o calibration.yaml
+    heatnet calibrate day.bag --rig rough_camchain.yaml -o calibration.yaml --depth lidar --export ros --export opencv
     """
+    from heatnet.calib.export import export_rig
     from heatnet.calib.pipeline import CalibrationConfig, write_calibration
     from heatnet.calib.pipeline import calibrate as run
     from heatnet.dataset_tools.recording import read_recorded_rig
@@ -175,11 +185,13 @@ def calibrate(
     views = load_views(recordings, rig, ViewsConfig(lidar=depth in ("auto", "lidar"), salvage=salvage))
     result = run(views, rig, CalibrationConfig(depth=depth, seed=seed))
     write_calibration(result, output)
+    written = [output, *export_rig(result.rig, output, exports)]
     if report is not None:
         from heatnet.calib.report import write_report
 
         write_report(result, views, report)
-    show(result.as_dict(), as_json, [*result.lines(), f"written: {output}", *([f"report: {report}"] if report else [])])
+    lines = [*result.lines(), *(f"written: {p}" for p in written), *([f"report: {report}"] if report else [])]
+    show(result.as_dict(), as_json, lines)
 
 
 @main.command("build-dataset")
@@ -457,3 +469,82 @@ def demo(out_dir: Path, seed: int, as_json: bool) -> None:
 
 if __name__ == "__main__":
     main()
+@main.command()
+@click.argument("checkpoint", type=PATH)
+@click.argument("source", metavar="DATASET|FOLDER|RECORDING", type=PATH)
+@click.option("-o", "--output", required=True, type=PATH, help="labels/NAME.png and overlays/NAME.jpg go there.")
+@click.option("--split", help="Of a dataset: this one alone.")
+@click.option("--calibration", type=PATH, help="Of a recording: the camchain that calibrate wrote.")
+@click.option(
+    "--thermal-range",
+    type=(float, float),
+    metavar="LOW HIGH",
+    help="Of a folder: counts that normalise to the ends of the scale.",
+)
+@click.option("--overlays/--no-overlays", default=True, show_default=True, help="Write pictures of the labels, too.")
+@click.option("--flip", is_flag=True, help="Mean over each frame and its mirror image.")
+@common
+def predict(
+    checkpoint: Path,
+    source: Path,
+    output: Path,
+    split: str | None,
+    calibration: Path | None,
+    thermal_range: tuple[float, float] | None,
+    overlays: bool,
+    flip: bool,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Label the frames of a dataset, of a FOLDER with rgb/NAME.* and thermal/NAME.*, or of a RECORDING.
+
+    A recording becomes a dataset first, in OUTPUT/dataset.
+
+    \b
+    heatnet predict run/heatnet/best.pt dataset -o labels --split test
+    heatnet predict run/heatnet/best.pt images -o labels
+    heatnet predict run/heatnet/best.pt night.bag --calibration calibration.yaml -o labels
+    """
+    from heatnet.segmentation.predict import PredictConfig
+    from heatnet.segmentation.predict import predict as run
+
+    if calibration is not None:
+        from heatnet.dataset_tools.build import BuildConfig, build_dataset
+
+        build_dataset([source], calibration, output / "dataset", BuildConfig(split="test", thermal_range=thermal_range))
+        source = output / "dataset"
+    summary = run(checkpoint, source, output, PredictConfig(split, overlays, flip, thermal_range))
+    spent = ", ".join(f"{name} {ms:.1f}" for name, ms in summary["ms_per_frame"].items())
+    speed = f"{summary['frames']} frames, {summary['frames_per_second']} a second (ms a frame: {spent})"
+    shares = table(["class", "share of pixels"], summary["classes"].items())
+    show(summary, as_json, [shares, speed, f"written: {output}"])
+
+
+@main.command()
+@click.argument("checkpoint", type=PATH)
+@click.option("-o", "--output", required=True, type=PATH, help="The ONNX file.")
+@click.option("--size", type=(int, int), metavar="HEIGHT WIDTH", help="Of its images.  [default: as it was trained]")
+@click.option("--thermal-range", type=(float, float), metavar="LOW HIGH", help="[default: as it was trained]")
+@common
+def export(
+    checkpoint: Path,
+    output: Path,
+    size: tuple[int, int] | None,
+    thermal_range: tuple[float, float] | None,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Write a network as ONNX: from images as cameras give them to logits (pip install 'heatnet[onnx]').
+
+    Inputs: rgb (1, 3, H, W) uint8; thermal (1, 1, H, W) float32 counts; valid (1, 1, H, W) uint8.
+
+    \b
+    heatnet export run/heatnet/best.pt -o model.onnx
+    """
+    from heatnet.segmentation.export import ExportConfig
+    from heatnet.segmentation.export import export as run
+
+    summary = run(checkpoint, output, ExportConfig(size, thermal_range))
+    show(summary, as_json, [f"{key}: {value}" for key, value in summary.items()])
+
+

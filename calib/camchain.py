@@ -22,6 +22,11 @@ from heatnet.files import atomic_file
 
 THERMAL_TOPIC = re.compile(r"(^|[^a-z0-9])(ir|lwir|thermal)([^a-z0-9]|$)|thermal|lwir")
 MAXIMUM_BYTES = 1 << 20
+SAID = """\
+# Kalibr camchain. intrinsics (fx fy cx cy, pixels) and distortion_coeffs speak of raw images, as the cameras give them.
+# T_cn_cnm1 maps points of the previous camera into this one; T_cam0_lidar and T_cam0_body map points of the LiDAR and
+# of the body into cam0; metres.
+"""
 
 
 def read_rig(path: Path, thermal_topics: Iterable[str] = ()) -> Rig:
@@ -59,7 +64,7 @@ def rig_text(rig: Rig) -> str:
     if rig.body is not None:
         document["body"] = {**document.get("body", {}), **_body_document(rig.body)}
         _put_transform(document["body"], "T_cam0_body", rig.body.cam0_from_body)
-    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=200)
+    return SAID + yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=200)
 
 
 def _load(path: Path) -> dict[str, Any]:
