@@ -16,14 +16,12 @@ from heatnet.calib.camera import Camera
 from heatnet.calib.rig import Rig, RigCamera
 from heatnet.calib.rigid import Rigid
 from heatnet.calib.trajectory import Trajectory
+from heatnet.dataset_tools.occlusion import hidden
+from heatnet.dataset_tools.projecting import project_grid
 from heatnet.errors import DatasetError
 
 Map = NDArray[np.float32]
 Depth = NDArray[np.float64]
-FARTHEST_M = 1000.0  # depth of the sky: parallax below a thousandth of a pixel
-REFLECTION_PER_M = 0.02  # farther than its surroundings by more than this, in inverse metres
-SMOOTHNESS, EDGE_GREY = 100.0, 5.0  # of depth: how far it reaches, and from which step in grey on it stops
-OCCLUDED_PX = 1.0  # a parallax less than this beside something nearer is none
 MIDDLE = (2 / 15, 13 / 15)  # of the width, where thermal does not cover it: columns 128 to 832 of 960
 HEIGHT_STEP = 32  # what networks of output stride 8 with four poolings like
 
@@ -80,11 +78,12 @@ class View:
 
     camera: RigCamera
     grid: Camera
-    _fine: tuple[Map, Map] = field(init=False, repr=False)  # at twice the size of the grid
+    _fine: tuple[Any, Any] = field(init=False, repr=False)  # at twice the size of the grid, in 1/32 of a raw pixel
 
     def __post_init__(self) -> None:
         width, height = self.grid.resolution
-        object.__setattr__(self, "_fine", _raw_maps(self.camera.camera, self.grid.scaled(2 * width, 2 * height)))
+        maps = _raw_maps(self.camera.camera, self.grid.scaled(2 * width, 2 * height))
+        object.__setattr__(self, "_fine", tuple(cv2.convertMaps(*maps, cv2.CV_16SC2)))
 
     def render(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The raw image (H, W, 3) on the grid: rendered at twice the size and averaged, against aliasing."""
@@ -101,11 +100,13 @@ class Alignment:
     thermal: RigCamera
     grid: Camera
     rays: NDArray[np.float64] = field(init=False, repr=False)  # (H * W, 3)
+    _rays: Map = field(init=False, repr=False)  # (3, H * W)
     _view: View = field(init=False, repr=False)
     _plain: tuple[Map, Map] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rays", grid_rays(self.grid))
+        object.__setattr__(self, "_rays", np.ascontiguousarray(self.rays.T, np.float32))
         object.__setattr__(self, "_view", View(self.left, self.grid))
         object.__setattr__(self, "_plain", _raw_maps(self.left.camera, self.grid))
 
@@ -130,19 +131,21 @@ class Alignment:
         """
         _check_size(self.thermal, counts)
         shape = self.grid.resolution[::-1]
-        turned = self.rays @ thermal_from_left.rotation.T
-        points = turned * depth_m.reshape(-1, 1) + thermal_from_left.translation
-        pixels, real = self.thermal.camera.project(points)
-        covered = real & self.thermal.camera.sees(pixels)
-        columns, rows = np.where(covered[:, None], pixels, -10.0).astype(np.float32).T.reshape(2, *shape)
-        warped = cv2.remap(counts.astype(np.uint16), columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        parallax = float(np.linalg.norm(thermal_from_left.translation) * self.thermal.camera.intrinsics[0])
-        finer = 2 * self.grid.intrinsics[:2] / self.thermal.camera.intrinsics[:2]
-        seen = covered.reshape(shape)
-        mixed = np.flatnonzero(seen & _several_depths(1.0 / depth_m, parallax))
-        hidden = np.zeros(seen.size, np.bool_)
-        hidden[mixed] = _occluded(pixels[mixed] * finer, points[mixed, 2], parallax)
-        return np.where(seen, warped, 0).astype(np.uint16), (seen & ~hidden.reshape(shape)).astype(np.uint8)
+        inverse = (1.0 / depth_m).astype(np.float32)
+        columns, rows, seen = project_grid(self.thermal.camera, self._rays, inverse.reshape(-1), thermal_from_left)
+        columns[~seen] = rows[~seen] = -10.0
+        places = columns.reshape(shape), rows.reshape(shape)
+        warped = cv2.remap(counts.astype(np.uint16), *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        covered = seen.reshape(shape)
+        valid = covered & ~hidden(inverse, self._shift(thermal_from_left))
+        return np.where(covered, warped, 0).astype(np.uint16), valid.astype(np.uint8)
+
+    def _shift(self, thermal_from_left: Rigid) -> tuple[Map, Map]:
+        """How far (H, W) each pixel of the grid is moved in the thermal camera's view, for an inverse depth of 1."""
+        x, y, z = (thermal_from_left.rotation.T @ thermal_from_left.translation).tolist()
+        fx, fy = self.grid.intrinsics[:2].tolist()
+        shape = self.grid.resolution[::-1]
+        return (fx * (x - self._rays[0] * z)).reshape(shape), (fy * (y - self._rays[1] * z)).reshape(shape)
 
 
 def thermal_from_left_at(
@@ -157,59 +160,6 @@ def thermal_from_left_at(
         cam0_from_body = rig.body.cam0_from_body
         moved = cam0_from_body @ trajectory.motion(stamps_ns[1], stamps_ns[0]) @ cam0_from_body.inverse()
     return thermal.cam_from_cam0 @ moved @ left.cam_from_cam0.inverse()
-
-
-def filled_depth(depth_m: Depth, guide: NDArray[np.uint8]) -> Depth:
-    """Depth (H, W) with the unknown (NaN) filled and noise taken out, along the edges of an RGB image (H, W, 3).
-
-    Inverse depth is smoothed with what is known as weight (fast global smoother, Min et al. 2014). What then is much
-    farther than what surrounds it is a reflection in glass or car paint, and taken for unknown in a second round.
-    Where nothing is known far and wide, it is sky.
-    """
-    inverse = np.nan_to_num(1.0 / depth_m, nan=0.0).astype(np.float32)
-    known = np.isfinite(depth_m)
-    smooth = _smoothed(inverse, known, guide)
-    trusted = known & (inverse > smooth - REFLECTION_PER_M)
-    filled: Depth = 1.0 / np.maximum(_smoothed(inverse, trusted, guide), 1.0 / FARTHEST_M).astype(np.float64)
-    return filled
-
-
-def _smoothed(values: Map, known: NDArray[np.bool_], guide: NDArray[np.uint8]) -> Map:
-    weight = known.astype(np.float32)
-    above, below = (
-        cv2.ximgproc.fastGlobalSmootherFilter(guide, image, SMOOTHNESS, EDGE_GREY)
-        for image in (values * weight, weight)
-    )
-    return np.asarray(above / np.maximum(below, 1e-6), np.float32)
-
-
-def _several_depths(inverse_m: Depth, parallax_px_m: float) -> NDArray[np.bool_]:
-    """Where (H, W) something else is near enough, and so much nearer or farther, that one may hide the other."""
-    parallax = (inverse_m * parallax_px_m).astype(np.float32)
-    reach = int(np.ptp(parallax)) + 2
-    window = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
-    several: NDArray[np.bool_] = cv2.dilate(parallax, window) - cv2.erode(parallax, window) > OCCLUDED_PX
-    return several
-
-
-def _occluded(cells: NDArray[np.float64], z: NDArray[np.float64], parallax_px_m: float) -> NDArray[np.bool_]:
-    """Which points (N,) lie behind a nearer one: a z-buffer in which each point fills the 2x2 cells around it.
-
-    `cells` (N, 2) are pixels of the thermal image, finer: two cells from one pixel of the grid to the next. Depths
-    differ where their parallaxes, `parallax_px_m` / z, do by more than a pixel.
-    """
-    if not len(z):
-        return np.zeros(0, np.bool_)
-    width, height = (int(n) + 3 for n in cells.max(axis=0))
-    nearest = np.full(height * width, np.inf)
-    corner = np.floor(cells - 0.5).astype(np.int64) + 1
-    first = corner[:, 1] * width + corner[:, 0]
-    order = np.argsort(-z, kind="stable")  # far ones first: the nearest is written last
-    for step in (0, 1, width, width + 1):
-        cell = first[order] + step
-        nearest[cell] = np.minimum(nearest[cell], z[order])
-    columns, rows = (np.floor(cells) + 1).astype(np.int64).T
-    return np.asarray(parallax_px_m * (1.0 / nearest[rows * width + columns] - 1.0 / z) > OCCLUDED_PX)
 
 
 def _raw_maps(raw: Camera, grid: Camera) -> tuple[Map, Map]:

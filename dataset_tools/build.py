@@ -26,7 +26,7 @@ from heatnet.dataset_tools.writer import DatasetWriter, content_key, file_sha256
 from heatnet.errors import DatasetError, RecordingError
 from heatnet.progress import track
 
-BUILD_VERSION = 2  # raise when the same input would give other bytes
+BUILD_VERSION = 3  # raise when the same input would give other bytes
 OF_RECORDING = ("split", "domain", "salvage")  # what recordings of one dataset may differ in
 
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from heatnet.calib.camera import Camera
 from heatnet.calib.depth import StereoDepth
 from heatnet.calib.rig import Rig
-from heatnet.dataset_tools.align import Alignment, GridConfig, View, filled_depth, thermal_from_left_at, training_grid
+from heatnet.dataset_tools.align import Alignment, GridConfig, View, thermal_from_left_at, training_grid
+from heatnet.dataset_tools.filling import filled_depth
 from heatnet.dataset_tools.plan import RecordingPlan, chosen_thermal
 from heatnet.dataset_tools.recording import Image, open_recording
 from heatnet.dataset_tools.shards import Sample
@@ -33,6 +34,7 @@ class StereoLookup:
     rows: NDArray[np.int64]  # (H, W)
     columns: NDArray[np.int64]
     scale: NDArray[np.float64]  # (H, W) left depth over rectified depth; NaN outside the depth image
+    disparity_px_m: float  # pixels of the grid, at a metre
 
     @staticmethod
     def of(stereo: StereoDepth, rays: NDArray[np.float64], grid: Camera) -> "StereoLookup":
@@ -47,12 +49,12 @@ class StereoLookup:
         shape = grid.resolution[::-1]
         columns, rows = np.where(inside[:, None], np.rint(pixels), 0).astype(np.int64).T.reshape(2, *shape)
         scale = np.where(inside, rays[:, 2] / rectified[:, 2], np.nan).reshape(shape)
-        return StereoLookup(stereo, rows, columns, scale)
+        return StereoLookup(stereo, rows, columns, scale, float(grid.intrinsics[0]) * stereo.baseline_m)
 
     def depth(self, left: NDArray[np.uint8], right: NDArray[np.uint8], guide: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Depth z (H, W) in metres in the left camera frame, all finite; `guide` is the left image on the grid."""
         depth = self.stereo.match(left, right).depth_m
-        return filled_depth(depth[self.rows, self.columns] * self.scale, guide)
+        return filled_depth(depth[self.rows, self.columns] * self.scale, guide, self.disparity_px_m)
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ class SampleMaker:
         motion = thermal_from_left_at(self.rig, align.left, align.thermal, exposed, plan.trajectory)
         raw = _colour(images["rgb"])
         rgb = align.rgb(raw)
-        thermal, valid = align.warp(_counts(images["thermal"]), self._depth(raw, rgb, images), motion)
+        thermal, valid = align.warp(_counts(images["thermal"]), self.depth(images, rgb), motion)
         label = None
         if plan.labelled[row] and plan.labels is not None:
             label = align.label(plan.labels.read(stamps[0], align.left.camera.resolution))
@@ -114,9 +116,10 @@ class SampleMaker:
                 where = f"{plan.path}: {plan.topics[role]} at {plan.stamps_ns[role][row]} ns"
                 raise DatasetError(f"{where} is {width}x{height}; the rig file says {needed}")
 
-    def _depth(self, raw: NDArray[np.uint8], rgb: NDArray[np.uint8], images: Images) -> NDArray[np.float64]:
+    def depth(self, images: Images, rgb: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Depth z (H, W) in metres of the grid's pixels, all finite; `rgb` is the left image on the grid."""
         if self.stereo is not None:
-            return self.stereo.depth(raw, _colour(images["right"]), rgb)
+            return self.stereo.depth(_colour(images["rgb"]), _colour(images["right"]), rgb)
         return np.full(self.grid.resolution[::-1], min(self.distance_m, 1e6))
 
 

@@ -12,11 +12,11 @@ from heatnet.calib.trajectory import Trajectory
 from heatnet.dataset_tools.align import (
     Alignment,
     GridConfig,
-    filled_depth,
     nearest_thermal,
     thermal_from_left_at,
     training_grid,
 )
+from heatnet.dataset_tools.filling import filled_depth
 from heatnet.errors import DatasetError
 
 RIG = make_rig()
@@ -73,7 +73,8 @@ def test_what_the_thermal_camera_cannot_see_is_marked(alignment: Alignment) -> N
     true_hidden = ~truth & ~seen.board
     assert true_hidden.sum() > 200
     agreed = (hidden & true_hidden).sum()
-    assert agreed / hidden.sum() > 0.9 and agreed / true_hidden.sum() > 0.9
+    # On so small a grid the board's lower edge, which is hidden or not by half a row, makes a tenth of what is marked.
+    assert agreed / hidden.sum() > 0.85 and agreed / true_hidden.sum() > 0.95
 
 
 def test_a_plane_is_right_at_its_distance_and_wrong_nearer(alignment: Alignment) -> None:

@@ -1,0 +1,153 @@
+"""How well thermal lies on RGB in a dataset, against the truth of simulated drives.
+
+usage: python benchmarks/build_alignment.py DRIVE... [--frames N] [--depth auto|stereo|plane|infinite|exact]
+
+DRIVE is a folder that `heatnet simulate` made; its world is built again, so that every pixel of the training grid has a
+true point in space and it is known whether the thermal camera sees that point. The rig is the true one. Printed, over
+all pixels from 3 m on that lie within the thermal image: how far the pixel's place in the thermal image is off (pixels
+of the training grid), where the dataset says that it is valid; and, of those marked as hidden, how many are (precision)
+and of the hidden ones how many are marked (recall): pixel by pixel, and with a neighbouring pixel counting too. Hidden
+is what has something before it whose parallax is larger by a pixel or more: leaves before leaves of the same tree,
+which no pixel of the thermal camera tells apart, are not counted.
+"""
+
+import argparse
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from heatnet.calib.camchain import read_rig
+from heatnet.dataset_tools.align import GridConfig, thermal_from_left_at
+from heatnet.dataset_tools.plan import PlanConfig, RecordingPlan, plan_recording
+from heatnet.dataset_tools.samples import SampleMaker, read_sets
+from heatnet.dataset_tools.simulate import SimulationConfig
+from heatnet.dataset_tools.simulate.pipeline import Studio
+from heatnet.dataset_tools.simulate.render import RayField
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Truth:
+    """One key frame as it is."""
+
+    depth_m: NDArray[np.float64]  # (H, W) inf for the sky
+    hidden: Mask  # (H, W) something stands between the thermal camera and what the pixel shows
+
+
+def truth_of(studio: Studio, maker: SampleMaker, plan: RecordingPlan, row: int) -> Truth:
+    """Cast the grid's rays at the moment of RGB, and rays from where they end to the thermal camera."""
+    rig, align = maker.rig, maker.alignment
+    assert rig.body is not None
+    seconds = [studio.schedule.seconds(int(plan.stamps_ns[role][row])) for role in ("rgb", "thermal")]
+    moments = [studio.world.at(t) for t in seconds]
+    body_from_cam0 = rig.body.cam0_from_body.inverse()
+    world_from_left = moments[0].world_from_body @ body_from_cam0 @ align.left.cam_from_cam0.inverse()
+    world_from_thermal = moments[1].world_from_body @ body_from_cam0 @ align.thermal.cam_from_cam0.inverse()
+    rays = RayField.of(align.grid)
+    origin = world_from_left.translation.astype(np.float32)
+    directions = (rays.centre @ world_from_left.rotation.T).astype(np.float32)
+    exposure = moments[0].exposure
+    hits = exposure.hit(origin, directions)
+    points = exposure.points(hits, origin, directions).above
+    eye = world_from_thermal.translation.astype(np.float32)
+    back = exposure.hit(eye, points - eye)  # 1 where the point is reached
+    ahead = world_from_thermal.inverse().apply(points.astype(np.float64))[:, 2]
+    parallax = float(np.linalg.norm((world_from_thermal.inverse() @ world_from_left).translation))
+    parallax *= align.thermal.camera.intrinsics[0]
+    nearer = parallax * (1 / (ahead * np.minimum(back.distance, 1)) - 1 / ahead)
+    shape = align.grid.resolution[::-1]
+    depth = hits.distance.reshape(shape).astype(np.float64)
+    return Truth(depth, (nearer >= 1.0).reshape(shape) & np.isfinite(depth))
+
+
+def places(maker: SampleMaker, depth_m: NDArray[np.float64], motion: Any) -> tuple[NDArray[np.float64], Mask]:
+    """Where in the thermal image (H, W, 2) each pixel of the grid lies, and whether within it."""
+    thermal = maker.alignment.thermal.camera
+    points = maker.alignment.rays * np.minimum(depth_m, 1e5).reshape(-1, 1)
+    pixels, real = thermal.project(motion.apply(points))
+    shape = depth_m.shape
+    return pixels.reshape(*shape, 2), (real & thermal.sees(pixels)).reshape(shape)
+
+
+def near(mask: Mask) -> Mask:
+    """With the neighbours."""
+    return cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+
+
+@dataclass
+class Score:
+    """What adds up over frames."""
+
+    errors: list[NDArray[np.float64]]
+    strict: NDArray[np.int64]  # found and right, found, hidden
+    loose: NDArray[np.int64]  # found and right, found, hidden and found, hidden
+
+    def add(self, error: NDArray[np.float64], valid: Mask, hidden: Mask, counted: Mask) -> None:
+        """One frame: its masks are (H, W)."""
+        self.errors.append(error[counted & valid])
+        found = counted & ~valid
+        self.strict += np.array([(found & hidden).sum(), found.sum(), (hidden & counted).sum()])
+        right, seen = found & near(hidden), hidden & counted & near(found)
+        self.loose += np.array([right.sum(), found.sum(), seen.sum(), (hidden & counted).sum()])
+
+    def line(self) -> str:
+        """For people."""
+        errors = np.concatenate(self.errors)
+        median, p95 = np.percentile(errors, [50, 95])
+        right, found, hidden = self.strict
+        a, b, c, d = self.loose
+        return (
+            f"median {median:.3f} p95 {p95:.3f} px; hidden {hidden / max(1, len(errors)):.2%} of pixels: precision "
+            f"{right / max(1, found):.3f} recall {right / max(1, hidden):.3f}; within a pixel {a / max(1, b):.3f} "
+            f"{c / max(1, d):.3f}"
+        )
+
+
+def score_drive(folder: Path, depth: str, frames: int, total: Score) -> Score:
+    """Compare the first frames of one drive."""
+    config = SimulationConfig(**json.loads((folder / "simulation.json").read_text())["config"])
+    studio = Studio.build(config)
+    rig = read_rig(folder / "truth_camchain.yaml")
+    maker = SampleMaker.of(rig, GridConfig(), "infinite" if depth == "exact" else depth, 15.0, None)  # type: ignore[arg-type]
+    recording = folder / f"{config.name}.{config.format}"
+    plan = plan_recording(recording, rig, PlanConfig(stereo=maker.stereo is not None))
+    mine = Score([], np.zeros(3, np.int64), np.zeros(4, np.int64))
+    rows = np.unique(np.linspace(0, len(plan.stamps_ns["rgb"]) - 1, frames).astype(int)).tolist()
+    for row, images in read_sets(plan, rows):
+        assert images is not None
+        truth = truth_of(studio, maker, plan, row)
+        stamps = int(plan.stamps_ns["rgb"][row]), int(plan.stamps_ns["thermal"][row])
+        motion = thermal_from_left_at(rig, maker.alignment.left, maker.alignment.thermal, stamps, plan.trajectory)
+        true_places, covered = places(maker, truth.depth_m, motion)
+        if depth == "exact":
+            found = np.minimum(truth.depth_m, 1e3)
+        else:
+            found = maker.depth(images, maker.alignment.rgb(images["rgb"]))
+        _, valid = maker.alignment.warp(images["thermal"], found, motion)
+        error = np.linalg.norm(places(maker, found, motion)[0] - true_places, axis=-1)
+        scale = maker.grid.intrinsics[0] / maker.alignment.thermal.camera.intrinsics[0]
+        for score in (mine, total):
+            score.add(error * scale, valid > 0, truth.hidden, covered & (truth.depth_m >= 3.0))
+    return mine
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("drives", nargs="+", type=Path)
+    parser.add_argument("--frames", type=int, default=6)
+    parser.add_argument("--depth", default="auto")
+    arguments = parser.parse_args()
+    total = Score([], np.zeros(3, np.int64), np.zeros(4, np.int64))
+    for folder in arguments.drives:
+        print(folder.name, score_drive(folder, arguments.depth, arguments.frames, total).line())
+    print("all", total.line())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""A whole build against the plain way of doing it, on the same recording, in one run; prints CPU times and ratios.
+
+usage: python benchmarks/build_whole.py [DRIVE] [--pairs N]
+
+DRIVE is a folder that `heatnet simulate` made (else a short one is simulated); its key frames are repeated with later
+stamps until there are N pairs. The plain way is what is usually written first, and what the published code does: one
+pass over the bag for tf and one for the images, both through `rosbags`; for every pair the rectification maps are
+computed anew, RGB and thermal are rectified at full size, thermal is warped into RGB (at infinity, with the motion
+between the exposures), and both are written as PNG.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from long_recording import repeat_drive, simulated_drive
+from rosbags.highlevel import AnyReader
+
+from heatnet.calib.camchain import read_rig
+from heatnet.calib.rig import Rig, RigCamera
+from heatnet.calib.trajectory import Trajectory
+from heatnet.dataset_tools.align import thermal_from_left_at
+from heatnet.dataset_tools.build import BuildConfig, build_dataset
+from heatnet.dataset_tools.recording import open_recording, read_trajectory
+
+TOLERANCE_NS = 16_666_667
+
+
+def plain_build(bag: Path, rig: Rig, output: Path) -> int:
+    """The plain way; returns the number of pairs."""
+    output.mkdir()
+    assert rig.body is not None
+    with AnyReader([bag]) as reader:  # a pass for tf
+        chosen = [c for c in reader.connections if "tf" in c.msgtype.lower()]
+        for connection, _, raw in reader.messages(chosen):
+            reader.deserialize(raw, connection.msgtype)
+    with open_recording(bag) as recording:
+        trajectory = read_trajectory(recording, rig.body)
+    thermal = rig.thermal[0]
+    count = 0
+    for rgb, counts in plain_pairs(bag, rig.rgb_left.topic, thermal.topic):
+        stamps = stamp_of(rgb), stamp_of(counts)
+        colour = cv2.cvtColor(pixels(rgb, np.uint8), cv2.COLOR_BayerBGGR2BGR)
+        images = plain_pair(rig, (rig.rgb_left, thermal), (colour, pixels(counts, np.uint16)), stamps, trajectory)
+        for kind, image in zip(("rgb", "ir"), images, strict=True):
+            cv2.imwrite(str(output / f"{kind}_{stamps[0]}.png"), image)
+        count += 1
+    return count
+
+
+def plain_pair(
+    rig: Rig, cameras: tuple[RigCamera, RigCamera], images: Any, stamps: tuple[int, int], trajectory: Trajectory
+) -> tuple[Any, Any]:
+    """Rectify both, then warp thermal into RGB; every map is made on the spot."""
+    left, thermal = cameras
+    rectified = []
+    for camera, image in zip(cameras, images, strict=True):
+        K, D = camera.camera.matrix, camera.camera.distortion
+        maps = cv2.initUndistortRectifyMap(K, D, np.eye(3), K, camera.camera.resolution, cv2.CV_32FC1)
+        rectified.append(cv2.remap(image, *maps, cv2.INTER_LINEAR))
+    turn = thermal_from_left_at(rig, left, thermal, stamps, trajectory).rotation
+    homography = thermal.camera.matrix @ turn @ np.linalg.inv(left.camera.matrix)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return rectified[0], cv2.warpPerspective(rectified[1], homography, left.camera.resolution, flags=flags)
+
+
+def plain_pairs(bag: Path, rgb_topic: str, thermal_topic: str) -> Iterator[tuple[Any, Any]]:
+    """The nearest of the last few messages of both topics."""
+    waiting: dict[str, list[Any]] = {rgb_topic: [], thermal_topic: []}
+    with AnyReader([bag]) as reader:
+        chosen = [c for c in reader.connections if c.topic in waiting]
+        for connection, _, raw in reader.messages(chosen):
+            waiting[connection.topic].append(reader.deserialize(raw, connection.msgtype))
+            rgbs, counts = waiting[rgb_topic], waiting[thermal_topic]
+            if len(rgbs) > 1:
+                first = rgbs.pop(0)
+                best = min(counts, key=lambda c: abs(stamp_of(c) - stamp_of(first)))
+                if abs(stamp_of(best) - stamp_of(first)) <= TOLERANCE_NS:
+                    yield first, best
+                waiting[thermal_topic] = [c for c in counts if stamp_of(c) > stamp_of(first) + TOLERANCE_NS]
+    first, counts = waiting[rgb_topic][0], waiting[thermal_topic]
+    yield first, min(counts, key=lambda c: abs(stamp_of(c) - stamp_of(first)))
+
+
+def pixels(message: Any, dtype: Any) -> Any:
+    return message.data.view(dtype).reshape(message.height, message.width)
+
+
+def stamp_of(message: Any) -> int:
+    return message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+
+
+def cpu_ms(begun: float, pairs: int) -> float:
+    return (time.process_time() - begun) * 1e3 / pairs
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("drive", nargs="?", type=Path)
+    parser.add_argument("--pairs", type=int, default=60)
+    arguments = parser.parse_args()
+    cv2.setNumThreads(1)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        bag, rig_file = repeat_drive(arguments.drive or simulated_drive(folder / "drive"), folder, arguments.pairs)
+        rig = read_rig(rig_file)
+        times: dict[str, float] = {}
+        begun = time.process_time()
+        pairs = plain_build(bag, rig, folder / "plain")
+        times["the plain way, at infinity"] = cpu_ms(begun, pairs)
+        for depth in ("infinite", "auto"):
+            begun = time.process_time()
+            config = BuildConfig(depth=depth, split="train", domain="day")  # type: ignore[arg-type]
+            summary = build_dataset([bag], rig_file, folder / depth, config)
+            made = sum(row["samples"] for row in summary.rows)
+            assert made == pairs, (made, pairs, summary.drops)
+            times[f"heatnet, --depth {depth}"] = cpu_ms(begun, pairs)
+    plain = times["the plain way, at infinity"]
+    print(f"{pairs} pairs")
+    for what, ms in times.items():
+        print(f"{what:28s} {ms:8.1f} ms of CPU a pair   {plain / ms:6.2f} x fewer than the plain way")
+
+
+if __name__ == "__main__":
+    main()
