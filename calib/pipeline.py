@@ -13,13 +13,13 @@ from heatnet.calib.refine import FINAL, SETTLE, Fit, Observe, refine, refine_joi
 from heatnet.calib.result import CalibrationResult, CameraResult, FrameUse, write_calibration
 from heatnet.calib.rig import Rig, RigCamera
 from heatnet.calib.scene import observer, prepare
+from heatnet.calib.selection import without_edges
 from heatnet.calib.verdict import Limits, assess, judge
 from heatnet.calib.views import Views
 from heatnet.errors import CalibrationError
 from heatnet.progress import track
 
 __all__ = ["CalibrationConfig", "CalibrationResult", "calibrate", "write_calibration"]
-
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,10 @@ def calibrate(views: Views, rig: Rig, config: CalibrationConfig = CalibrationCon
     ]
     for result in results:
         rig = rig.with_camera(result.after)
-    return CalibrationResult(rig, tuple(results), asdict(config), scenes, depth.name, depth.notes)
+    choices = without_edges(views.choices, {(s.view.recording, s.view.stamp_ns) for s in scenes})
+    return CalibrationResult(
+        rig, tuple(results), asdict(config), scenes, depth.name, depth.notes, views.recordings, choices
+    )
 
 
 def _result(

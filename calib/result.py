@@ -17,13 +17,13 @@ from heatnet.calib.scene import Scene
 from heatnet.calib.score import Score
 from heatnet.calib.uncertainty import AlignmentGrid, Uncertainty
 from heatnet.calib.verdict import Status
+from heatnet.calib.views import Choice
+from heatnet.calib.words import weak_directions
 from heatnet.errors import CalibrationError
 from heatnet.files import atomic_file
 
 FORMAT_VERSION = 1
 BESIDE = "calibration.json"  # what the camchain is explained in
-PRIOR_RULES = 0.5  # from this share on a value is called the prior's
-TIED = 0.95  # correlation from which two parameters are called tied
 
 
 @dataclass(frozen=True)
@@ -67,14 +67,7 @@ class CameraResult:
 
     def prior_directions(self) -> list[str]:
         """In plain words, what the data did not fix."""
-        names = self.estimate.names
-        share = self.uncertainty.prior_share
-        lines = [f"{n}: {s:.0%} from the prior" for n, s in zip(names, share, strict=True) if s > PRIOR_RULES]
-        correlation = self.uncertainty.correlation()
-        for i, j in zip(*np.triu_indices(len(names), 1), strict=True):
-            if abs(correlation[i, j]) > TIED:
-                lines.append(f"{names[i]} and {names[j]} move together (correlation {correlation[i, j]:+.3f})")
-        return lines
+        return weak_directions(self.estimate.names, self.uncertainty.prior_share, self.uncertainty.correlation())
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -136,6 +129,8 @@ class CalibrationResult:
     scenes: tuple[Scene, ...] = field(default=(), repr=False)  # for pictures
     depth: str = "stereo"  # where the depth of edges came from
     notes: tuple[str, ...] = ()  # what was assumed, in plain words
+    recordings: tuple[str, ...] = ()  # names
+    choices: tuple[Choice, ...] = ()  # which of the key frames looked at were used, and why
 
     @property
     def status(self) -> Status:
@@ -155,6 +150,7 @@ class CalibrationResult:
             "status": self.status,
             "depth": {"from": self.depth, "notes": list(self.notes)},
             "cameras": cameras,
+            "key_frames": [vars(c) | {"recording": self.recordings[c.recording]} for c in self.choices],
             "config": self.config,
         }
 
