@@ -57,10 +57,11 @@ def training_grid(left: RigCamera, thermal: RigCamera, config: GridConfig) -> Ca
 
 
 def grid_rays(camera: Camera) -> NDArray[np.float64]:
-    """Rays (H * W, 3) with z = 1 of all pixels of a camera, row by row."""
+    """Rays (H * W, 3) with z = 1 of all pixels of a camera without distortion, row by row."""
     width, height = camera.resolution
-    pixels = np.stack(np.meshgrid(np.arange(float(width)), np.arange(float(height))), -1).reshape(-1, 2)
-    return camera.unproject(pixels)[0]
+    fx, fy, cx, cy = camera.intrinsics
+    x, y = np.meshgrid((np.arange(width) - cx) / fx, (np.arange(height) - cy) / fy)
+    return np.stack([x, y, np.ones_like(x)], -1).reshape(-1, 3)
 
 
 def nearest_thermal(rig: Rig) -> RigCamera:
@@ -78,18 +79,25 @@ class View:
 
     camera: RigCamera
     grid: Camera
-    _fine: tuple[Any, Any] = field(init=False, repr=False)  # at twice the size of the grid, in 1/32 of a raw pixel
+    _box: int = field(init=False, repr=False)  # raw pixels to a pixel of the grid
+    _maps: tuple[Any, Any] = field(init=False, repr=False)  # in 1/32 of a raw pixel
 
     def __post_init__(self) -> None:
-        width, height = self.grid.resolution
-        maps = _raw_maps(self.camera.camera, self.grid.scaled(2 * width, 2 * height))
-        object.__setattr__(self, "_fine", tuple(cv2.convertMaps(*maps, cv2.CV_16SC2)))
+        box = max(1, round(float(self.camera.camera.intrinsics[0] / self.grid.intrinsics[0])))
+        middle = (box - 1) % 2 / 2  # the mean of two pixels stands between them
+        columns, rows = _raw_maps(self.camera.camera, self.grid)
+        object.__setattr__(self, "_box", box)
+        object.__setattr__(self, "_maps", tuple(cv2.convertMaps(columns + middle, rows + middle, cv2.CV_16SC2)))
 
     def render(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The raw image (H, W, 3) on the grid: rendered at twice the size and averaged, against aliasing."""
+        """The raw image (H, W, 3) on the grid: each pixel is a mean over the raw ones that it covers.
+
+        A mean and then one interpolation is the same as rendering at the raw size and averaging, for less.
+        """
         _check_size(self.camera, image)
-        fine = cv2.remap(image, *self._fine, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        return np.asarray(cv2.resize(fine, self.grid.resolution, interpolation=cv2.INTER_AREA), np.uint8)
+        mean = cv2.blur(image, (self._box, self._box), borderType=cv2.BORDER_REPLICATE) if self._box > 1 else image
+        rendered = cv2.remap(mean, *self._maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(rendered, np.uint8)
 
 
 @dataclass(frozen=True)
@@ -137,8 +145,10 @@ class Alignment:
         places = columns.reshape(shape), rows.reshape(shape)
         warped = cv2.remap(counts.astype(np.uint16), *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         covered = seen.reshape(shape)
-        valid = covered & ~hidden(inverse, self._shift(thermal_from_left))
-        return np.where(covered, warped, 0).astype(np.uint16), valid.astype(np.uint8)
+        warped[~covered] = 0
+        flat = float(np.ptp(inverse)) == 0.0
+        valid = covered if flat else covered & ~hidden(inverse, self._shift(thermal_from_left))
+        return np.asarray(warped, np.uint16), valid.astype(np.uint8)
 
     def _shift(self, thermal_from_left: Rigid) -> tuple[Map, Map]:
         """How far (H, W) each pixel of the grid is moved in the thermal camera's view, for an inverse depth of 1."""

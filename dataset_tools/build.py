@@ -26,7 +26,7 @@ from heatnet.dataset_tools.writer import DatasetWriter, content_key, file_sha256
 from heatnet.errors import DatasetError, RecordingError
 from heatnet.progress import track
 
-BUILD_VERSION = 3  # raise when the same input would give other bytes
+BUILD_VERSION = 5  # raise when the same input would give other bytes
 OF_RECORDING = ("split", "domain", "salvage")  # what recordings of one dataset may differ in
 
 
@@ -119,7 +119,7 @@ class _Source:
 
     def provenance(self, records: Sequence[ShardRecord]) -> dict[str, Any]:
         """The recording's entry in the manifest."""
-        of = {"name": self.name, "sha256": self.plan.sha256, "key": self.key, "calibration": self.rig_key}
+        of = {"name": self.name, "hash": self.plan.digest, "key": self.key, "calibration": self.rig_key}
         how = {"topics": self.plan.topics, "thermal_lag_ns": self.plan.thermal_lag_ns, "split": self.split}
         return {**of, **how, "shards": [record.name for record in records], "drops": self.drops(records)}
 
@@ -151,7 +151,7 @@ def _plans(recordings: Sequence[Path], rig: Rig, config: BuildConfig, stereo: bo
 def _refuse_copies(plans: Sequence[RecordingPlan]) -> None:
     first: dict[str, RecordingPlan] = {}
     for plan in plans:
-        other = first.setdefault(plan.sha256, plan)
+        other = first.setdefault(plan.digest, plan)
         if other is not plan:
             raise DatasetError(f"{plan.path}: the same recording as {other.path}; each counts once")
 
@@ -169,7 +169,7 @@ class _Job:
     def of(writer: DatasetWriter, source: _Source, maker: SampleMaker) -> "_Job":
         """Claim the shards of a recording. Raises DatasetError where it is in the dataset already in another way."""
         plan = source.plan
-        writer.refuse_other_key(source.name, plan.sha256, source.key)
+        writer.refuse_other_key(source.name, plan.digest, source.key)
         shards = list(_shard_plans(source, maker))
         _refuse_leaks(writer, plan, {shard.name for shard in shards})
         known = {shard.name: writer.claim(shard.name, shard.info.key) for shard in shards}
@@ -225,7 +225,7 @@ def _recording_key(plan: RecordingPlan, config: BuildConfig, rig_key: str) -> st
     """All that the samples of a recording depend on."""
     labels = None if plan.labels is None else (file_sha256(plan.labels.path), plan.labels.source)
     sets = [plan.thermal_lag_ns, plan.stamps_ns["rgb"].tolist(), plan.splits.tolist(), plan.domains.tolist()]
-    return content_key(BUILD_VERSION, plan.sha256, labels, rig_key, config.of_dataset(), sets)
+    return content_key(BUILD_VERSION, plan.digest, labels, rig_key, config.of_dataset(), sets)
 
 
 def _shard_plans(source: _Source, maker: SampleMaker) -> Iterator[ShardPlan]:
@@ -237,7 +237,7 @@ def _shard_plans(source: _Source, maker: SampleMaker) -> Iterator[ShardPlan]:
     most = samples_per_shard(height, width)
     for (domain, split, labelled), rows in sorted(groups.items()):
         labels = plan.labels.source if labelled and plan.labels else None
-        stem = f"{plan.sequence}-{plan.sha256[:8]}_{domain}_{split}_{'labelled' if labelled else 'plain'}"
+        stem = f"{plan.sequence}-{plan.digest[:8]}_{domain}_{split}_{'labelled' if labelled else 'plain'}"
         for i in range(0, len(rows), most):
             part = tuple(rows[i : i + most])
             key = content_key(source.key, domain, split, labels, part)

@@ -40,7 +40,7 @@ def _paragraphs(manifest: Manifest) -> Iterable[str]:
     yield _table(("split", "domain", "labels by", "samples", "size", "thermal range"), _groups(manifest))
     yield "## From"
     rows = [_source(entry) for entry in manifest.provenance]
-    yield _table(("source", "SHA-256", "calibration", "shards"), rows)
+    yield _table(("source", "hash", "calibration", "shards"), rows)
     if manifest.drops:
         yield "## Left out"
         yield _table(("frames", "why"), [(count, reason) for reason, count in manifest.drops.items()])
@@ -65,7 +65,7 @@ def _groups(manifest: Manifest) -> list[tuple[Any, ...]]:
 
 
 def _source(entry: dict[str, Any]) -> tuple[Any, ...]:
-    digest = str(entry.get("sha256", ""))[:12]
+    digest = str(entry.get("hash", ""))[:12]
     return entry.get("name"), f"`{digest}`", entry.get("calibration", "none"), len(entry.get("shards", []))
 
 

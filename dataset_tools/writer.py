@@ -59,10 +59,10 @@ class DatasetWriter:
     new: bool  # whether the dataset is made by this process
     claimed: list[str] = field(default_factory=list)  # shards that the source in hand is bringing
 
-    def refuse_other_key(self, name: str, sha256: str, key: str) -> None:
+    def refuse_other_key(self, name: str, digest: str, key: str) -> None:
         """Raise DatasetError where the same input is in the dataset already, built in another way."""
         for entry in self.manifest.provenance:
-            if entry.get("sha256") == sha256 and entry.get("key") != key:
+            if entry.get("hash") == digest and entry.get("key") != key:
                 raise DatasetError(
                     f"{self.root}: {name} is in it already as {entry.get('name')}, with another calibration, split or "
                     "domain; build into a new folder"

@@ -93,7 +93,7 @@ def import_pairs(
             shards.append(_import_block(writer, name, block, form, decode))
             files[name] = [pair.name for pair in block]
         key = content_key([record.key for record in shards])
-        entry = {"name": root.name, "sha256": key, "key": key, "pairs": len(pairs), "drops": dict(drops)}
+        entry = {"name": root.name, "hash": key, "key": key, "pairs": len(pairs), "drops": dict(drops)}
         writer.finish({**entry, "shards": list(files), "files": files})
     return _summary(shards, drops)
 
