@@ -47,8 +47,9 @@ class Glance:
 
     structure: Array  # (C, depths, rings, sectors) edges that both modalities show, by thermal camera of the rig
     thumbnail: Image  # (h, w)
-    sharpness: dict[str, float]  # by camera name: how much steeper edges are in fine detail than in coarse
-    flaws: dict[str, str]  # by camera name: why its image cannot be used
+    sharpness: float  # of the left image: how much steeper its edges are in fine detail than in coarse
+    flaw: str  # why the left image cannot be used; empty where it can
+    thermal_flaws: dict[str, str]  # likewise, by thermal camera
 
 
 @dataclass(frozen=True)
@@ -70,20 +71,18 @@ class Onlooker:
 
     def look(self, left: Image, right: Image | None, thermal: Mapping[str, tuple[Counts, Counts | None]]) -> Glance:
         """Look at raw images (H, W, 3) of a key frame and, by camera name, thermal frames each with the one before."""
-        name = self.rig.rgb_left.name
         small = _shrunk(left, self.left)
+        flaw = colour_flaw(small)
         edges = {n: thermal_edges(frame) for n, (frame, _) in thermal.items()}
-        flaws = {name: colour_flaw(small)} | {n: thermal_flaw(*f, edges[n]) for n, f in thermal.items()}
-        flaws = {n: flaw for n, flaw in flaws.items() if flaw}
-        sharpness = {name: sharpness_of(left[..., 1])} | {n: sharpness_of(f[0]) for n, f in thermal.items()}
+        flaws = {n: thermal_flaw(*frames, edges[n]) for n, frames in thermal.items()}
         structure = np.zeros((len(self.rig.thermal), *CELLS))
-        points = self._points(small, right) if name not in flaws else np.zeros((0, 3))
+        points = self._points(small, right) if not flaw else np.zeros((0, 3))
         for i, camera in enumerate(self.rig.thermal):
-            if camera.name in thermal and camera.name not in flaws:
+            if flaws.get(camera.name) == "":
                 structure[i] = structure_of(points, edges[camera.name], camera)
         grey = cv2.cvtColor(left, cv2.COLOR_RGB2GRAY)
         thumbnail = cv2.resize(grey, None, fx=THUMBNAIL_SHARE, fy=THUMBNAIL_SHARE, interpolation=cv2.INTER_AREA)
-        return Glance(structure, np.asarray(thumbnail, np.uint8), sharpness, flaws)
+        return Glance(structure, np.asarray(thumbnail, np.uint8), sharpness_of(left[..., 1]), flaw, flaws)
 
     def _points(self, small: Image, right: Image | None) -> Array:
         """Edges of the small left image as points (N, 3) in cam0."""

@@ -18,9 +18,10 @@ from heatnet.calib.views import Choice
 
 Array = NDArray[np.float64]
 ENOUGH = 16.0  # edges in a cell from which on more of them count less
-MOTIONS = ("steady", "turning left", "turning right", "speeding up", "slowing down", "standing")
+USUAL = "at the usual speed"
+MOTIONS = (USUAL, "slower than usual", "faster than usual", "turning left", "turning right", "standing")
 MOTION_WORTH = 2.0  # cells that a kind of motion counts as
-BLURRED = 0.6  # of the median sharpness of the recording
+BLURRED = 0.5  # of the median sharpness of the recording
 LEAST_TO_COMPARE = 5
 SAME_GREY = 4.0  # images of which 90 % differ by less show the same place
 APART_M = 4.0  # key frames nearer to each other than this see much the same
@@ -66,21 +67,14 @@ def choose(candidates: Sequence[Candidate], count: int) -> list[Choice]:
 def flaw_of(candidate: Candidate, among: Sequence[Candidate]) -> str:
     """Why a candidate cannot be used, beside the others of its recording; empty where it can."""
     glance = candidate.glance
-    thermal = [name for name in glance.sharpness if name != _left(glance)]
-    if _left(glance) in glance.flaws:
-        return glance.flaws[_left(glance)]
-    if all(name in glance.flaws for name in thermal):
-        return "; ".join(sorted({glance.flaws[name] for name in thermal})) or "no thermal frame could be read"
-    peers = [c.glance for c in among if c.recording == candidate.recording and not c.glance.flaws]
-    for name, value in glance.sharpness.items():
-        usual = [g.sharpness[name] for g in peers if name in g.sharpness]
-        if len(usual) >= LEAST_TO_COMPARE and value < BLURRED * float(np.median(usual)):
-            return f"{name} is blurred"
+    if glance.flaw:
+        return glance.flaw
+    if all(glance.thermal_flaws.values()):
+        return "; ".join(sorted(set(glance.thermal_flaws.values()))) or "no thermal frame could be read"
+    usual = [c.glance.sharpness for c in among if c.recording == candidate.recording and not c.glance.flaw]
+    if len(usual) >= LEAST_TO_COMPARE and glance.sharpness < BLURRED * float(np.median(usual)):
+        return "RGB is blurred"
     return ""
-
-
-def _left(glance: Glance) -> str:
-    return next(iter(glance.sharpness))
 
 
 def _worth(candidate: Candidate) -> Array:
@@ -125,8 +119,8 @@ def _why(candidate: Candidate, held: Array) -> str:
     cells = gains[: -len(MOTIONS)].reshape(candidate.glance.structure.shape).sum(axis=0)
     depth, ring, sector = (int(np.argmax(cells.sum(axis=tuple({0, 1, 2} - {axis})))) for axis in range(3))
     words = f"edges {DEPTH_NAMES[depth]}, most of them {RING_NAMES[ring]}, {SECTOR_NAMES[sector]}"
-    turning = candidate.motion if candidate.motion not in ("", "steady", "standing") else ""
-    return f"adds {words}{f'; {turning}' if turning else ''}"
+    motion = f"; {candidate.motion}" if candidate.motion not in ("", USUAL) else ""
+    return f"adds {words}{motion}"
 
 
 def without_edges(choices: Sequence[Choice], used: set[tuple[int, int]]) -> tuple[Choice, ...]:

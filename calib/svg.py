@@ -44,8 +44,8 @@ def heat_map(values: Array, size: tuple[int, int], scale: Scale, title: str, ove
     large = 0.034 * width
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 {-1.6 * large:.1f} {width} {height + 4.8 * large:.1f}" '
-        f'role="img" aria-label="{title}" shape-rendering="crispEdges"><text x="0" y="{-0.5 * large:.1f}" font-size="{large:.1f}" {TEXT}>{title}'
-        f'</text><rect width="{width}" height="{height}" fill="{EMPTY}"/>'
+        f'role="img" aria-label="{title}" shape-rendering="crispEdges"><text x="0" y="{-0.5 * large:.1f}" '
+        f'font-size="{large:.1f}" {TEXT}>{title}</text><rect width="{width}" height="{height}" fill="{EMPTY}"/>'
     )
     return head + "".join(cells) + over + _colour_bar(scale, width, height, large) + "</svg>"
 

@@ -13,8 +13,7 @@ from heatnet.errors import RecordingError
 
 Array = NDArray[np.float64]
 Stamps = NDArray[np.int64]
-TURN_M = 12.0  # a radian of heading counts as this many metres of way
-HASTE_M = 0.5  # and a change of the speed by 1 m/s as this many
+TURN_M = 20.0  # a radian of heading counts as this many metres of way
 
 
 @dataclass(frozen=True)
@@ -96,9 +95,9 @@ def _before(stamps: Stamps, stamp: int) -> int | None:
 def worth_a_look(
     frames: list[KeyFrame], trajectory: Trajectory | None, count: int, config: ViewsConfig
 ) -> list[KeyFrame]:
-    """At most `count` key frames, evenly spread over the way driven; turns and changes of speed count as way.
+    """At most `count` key frames, evenly spread over the way driven; turns count as way.
 
-    These tell a lag of the thermal cameras from a forward offset, which driving straight ahead does not.
+    They tell a lag of the thermal cameras from a forward offset, which driving straight ahead does not.
     """
     if len(frames) <= count:
         return frames
@@ -112,14 +111,8 @@ def worth_a_look(
 
 
 def _way(trajectory: Trajectory) -> Array:
-    """Metres (N,) of way up to each pose, turns and changes of speed (over a second or so) among it."""
-    seconds = (trajectory.stamps_ns - trajectory.stamps_ns[0]) * 1e-9
+    """Metres (N,) of way up to each pose, turns among it."""
     steps = np.linalg.norm(np.diff(trajectory.translations, axis=0), axis=1)
     units = trajectory.quaternions / np.linalg.norm(trajectory.quaternions, axis=1, keepdims=True)
     turns = 2 * np.arccos(np.clip(np.abs((units[1:] * units[:-1]).sum(1)), 0.0, 1.0))
-    driven = np.concatenate([[0.0], np.cumsum(steps)])
-    whole = np.arange(0.0, seconds[-1] + 1.0)
-    speeds = np.diff(np.interp(whole, seconds, driven))
-    haste = np.concatenate([[0.0, 0.0], np.cumsum(np.abs(np.diff(speeds)))])[: len(whole)]
-    turned = np.concatenate([[0.0], np.cumsum(turns)])
-    return driven + TURN_M * turned + HASTE_M * np.interp(seconds, whole, haste)
+    return np.concatenate([[0.0], np.cumsum(steps + TURN_M * turns)])

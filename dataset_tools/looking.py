@@ -19,7 +19,7 @@ from heatnet.dataset_tools.recording import Recording
 WORKERS = 2
 HALF_SECOND_NS = 500_000_000
 TURNING_RAD_S = 0.07
-HASTY_M_S = 0.7  # change of speed within a second
+SLOW, FAST = 0.7, 1.3  # of the usual speed
 STANDING_M_S = 0.3
 Pictures = dict[tuple[str, int], NDArray[Any]]
 
@@ -39,8 +39,9 @@ def look_at(
             if len(running) > WORKERS:
                 running[0].result()
     glances = {stamp: look.result() for stamp, look in looks.items()}
+    usual = _usual_speed(trajectory)
     return [
-        Candidate(index, f.stamp_ns, *_place(trajectory, rig, f.stamp_ns), glances[f.stamp_ns])
+        Candidate(index, f.stamp_ns, *_place(trajectory, rig, f.stamp_ns, usual), glances[f.stamp_ns])
         for f in frames
         if f.stamp_ns in glances
     ]
@@ -101,15 +102,28 @@ def _glance(onlooker: Onlooker, rig: Rig, frame: KeyFrame, pictures: Pictures) -
     return onlooker.look(left, right, thermal)
 
 
-def _place(trajectory: Trajectory | None, rig: Rig, stamp_ns: int) -> tuple[NDArray[np.float64] | None, str]:
+def _place(
+    trajectory: Trajectory | None, rig: Rig, stamp_ns: int, usual_m_s: float
+) -> tuple[NDArray[np.float64] | None, str]:
     """Where the body was, and how it moved."""
     if trajectory is None or rig.body is None or not trajectory.covers(stamp_ns):
         return None, ""
     before, here, after = (trajectory.at(stamp_ns + step) for step in (-HALF_SECOND_NS, 0, HALF_SECOND_NS))
     turn = rig.body.cam0_from_body.rotation @ rotation_log(before.rotation.T @ after.rotation)
-    slow, fast = (2 * float(np.linalg.norm(b.translation - a.translation)) for a, b in ((before, here), (here, after)))
+    speed = float(np.linalg.norm(after.translation - before.translation))
     if abs(turn[1]) > TURNING_RAD_S:  # cam0's y points down
         return here.translation, "turning right" if turn[1] > 0 else "turning left"
-    if abs(fast - slow) > HASTY_M_S:
-        return here.translation, "speeding up" if fast > slow else "slowing down"
-    return here.translation, "standing" if fast + slow < 2 * STANDING_M_S else "steady"
+    if speed < STANDING_M_S:
+        return here.translation, "standing"
+    kind = "slower than usual" if speed < SLOW * usual_m_s else "faster than usual" if speed > FAST * usual_m_s else ""
+    return here.translation, kind or "at the usual speed"
+
+
+def _usual_speed(trajectory: Trajectory | None) -> float:
+    """Median speed in m/s while the rig moved; 0 where odometry does not tell."""
+    if trajectory is None or len(trajectory.stamps_ns) < 2:
+        return 0.0
+    steps = np.linalg.norm(np.diff(trajectory.translations, axis=0), axis=1)
+    speeds = steps / (np.diff(trajectory.stamps_ns) * 1e-9)
+    moving = speeds[speeds > STANDING_M_S]
+    return float(np.median(moving)) if len(moving) else 0.0
