@@ -13,7 +13,7 @@ import click
 from click.core import ParameterSource
 
 from heatnet import __version__
-from heatnet.display import dataset_lines, drop_lines, recording_lines, score_lines, table
+from heatnet.display import dataset_lines, drop_lines, recording_lines, score_lines, several_lines, table
 from heatnet.errors import HeatNetError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -387,6 +387,8 @@ def _inspect_dataset(path: Path, sheet: Path | None, as_json: bool) -> None:
 @click.option("--config", "config_file", type=PATH, help="JSON with any of the settings in a run's config.json.")
 @click.option("--resume", is_flag=True, help="Go on where the run stopped.")
 @click.option("--init-from", type=PATH, metavar="CKPT", help="Start from these weights.")
+@click.option("--teacher", type=PATH, metavar="CKPT", help="Labels the nights of --stage heatnet.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="One setting of config.json (repeatable).")
 @common
 def train(
     dataset: Path,
@@ -397,78 +399,79 @@ def train(
     config_file: Path | None,
     resume: bool,
     init_from: Path | None,
+    teacher: Path | None,
+    settings: tuple[str, ...],
     seed: int,
     as_json: bool,
 ) -> None:
     """Train the RGB teacher, the thermal night teacher and HeatNet on DATASET.
 
+    Ctrl-C ends it after the step under way, with all saved. Under torchrun the processes share each batch.
+
     \b
     heatnet train dataset -o run
     heatnet train dataset -o run --preset laptop --resume
-    heatnet train dataset -o student --stage heatnet --init-from run/heatnet/best.pt
+    heatnet train dataset -o run --set backbone=resnet50 --set precision=bf16 --set augment.flip=0
+    heatnet train dataset -o rgb_only --stage heatnet --modalities rgb --teacher run/heatnet/best.pt
     """
-    from heatnet.segmentation.config import TrainConfig, laptop, read_config
+    from heatnet.segmentation.config import TrainConfig, laptop, read_config, with_settings
     from heatnet.segmentation.train import train as run
 
     config = laptop() if preset == "laptop" else TrainConfig()
     if config_file is not None:
         config = read_config(config_file, config)
+    config = with_settings(config, settings)
     given: dict[str, Any] = {"stage": stage, "modalities": tuple(modalities.split(",")) if modalities else None}
     if click.get_current_context().get_parameter_source("seed") is ParameterSource.COMMANDLINE:
         given["seed"] = seed
     config = replace(config, **{name: value for name, value in given.items() if value is not None})
-    summary = run(dataset, run_folder, config, resume, init_from)
+    summary = run(dataset, run_folder, config, resume, init_from, teacher)
     lines = [f"{name}: {json.dumps(result, default=str)}" for name, result in summary["stages"].items()]
     show(summary, as_json, [*lines, f"run: {run_folder}"])
 
 
 @main.command("eval")
-@click.argument("source", metavar="RUN|CHECKPOINT", type=PATH)
+@click.argument("sources", metavar="RUN|CHECKPOINT...", nargs=-1, required=True, type=PATH)
 @click.argument("dataset", type=PATH)
 @click.option("--split", default="test", show_default=True)
 @click.option("--classes", help="Only these count, by name: car,person,bicycle.")
 @click.option("--report", type=PATH, help="An HTML report to look at.  [default: report.html in RUN]")
 @common
 def evaluate(
-    source: Path, dataset: Path, split: str, classes: str | None, report: Path | None, seed: int, as_json: bool
+    sources: tuple[Path, ...],
+    dataset: Path,
+    split: str,
+    classes: str | None,
+    report: Path | None,
+    seed: int,
+    as_json: bool,
 ) -> None:
     """Score a run or a checkpoint on DATASET: IoU by day, by night, combined and pooled.
+
+    Of several runs (of other seeds) the mean and the spread.
 
     \b
     heatnet eval run dataset
     heatnet eval run/heatnet/best.pt dataset --split val --classes car,person,bicycle
+    heatnet eval run_0 run_1 run_2 dataset
     """
     from heatnet.segmentation.evaluate import evaluate as run
     from heatnet.segmentation.report import write_report
+    from heatnet.segmentation.several import evaluate_runs
 
     names = classes.split(",") if classes else None
+    if len(sources) > 1:
+        if report is not None:
+            raise click.UsageError("--report is of one run")
+        several = evaluate_runs(sources, dataset, split, names)
+        show(several, as_json, several_lines(several))
+        return
+    source = sources[0]
     report = report or (source / "report.html" if source.is_dir() else None)
     summary = write_report(source, dataset, split, report, names) if report else run(source, dataset, split, names)
     show(summary, as_json, [*score_lines(summary), *([f"report: {report}"] if report else [])])
 
 
-@main.command()
-@click.argument("out_dir", type=PATH, default=Path("demo"))
-@common
-def demo(out_dir: Path, seed: int, as_json: bool) -> None:
-    """The whole chain on simulated drives: simulate, calibrate, build, train, evaluate. Run again, it goes on.
-
-    \b
-    heatnet demo
-    """
-    from heatnet.demo import DemoConfig, demo_commands
-
-    for made, arguments in demo_commands(out_dir, DemoConfig(seed=seed)):
-        if made is not None and made.exists():
-            continue
-        last = arguments[0] == "eval"
-        with contextlib.redirect_stdout(sys.stderr if as_json and not last else sys.stdout):
-            click.echo(f"$ heatnet {' '.join(arguments)}", err=as_json)
-            main.main([*arguments, *(["--json"] if as_json and last else [])], standalone_mode=False)
-
-
-if __name__ == "__main__":
-    main()
 @main.command()
 @click.argument("checkpoint", type=PATH)
 @click.argument("source", metavar="DATASET|FOLDER|RECORDING", type=PATH)
@@ -548,3 +551,25 @@ def export(
     show(summary, as_json, [f"{key}: {value}" for key, value in summary.items()])
 
 
+@main.command()
+@click.argument("out_dir", type=PATH, default=Path("demo"))
+@common
+def demo(out_dir: Path, seed: int, as_json: bool) -> None:
+    """The whole chain on simulated drives: simulate, calibrate, build, train, evaluate. Run again, it goes on.
+
+    \b
+    heatnet demo
+    """
+    from heatnet.demo import DemoConfig, demo_commands
+
+    for made, arguments in demo_commands(out_dir, DemoConfig(seed=seed)):
+        if made is not None and made.exists():
+            continue
+        last = arguments[0] == "eval"
+        with contextlib.redirect_stdout(sys.stderr if as_json and not last else sys.stdout):
+            click.echo(f"$ heatnet {' '.join(arguments)}", err=as_json)
+            main.main([*arguments, *(["--json"] if as_json and last else [])], standalone_mode=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -78,5 +78,19 @@ def score_lines(summary: dict[str, Any]) -> Iterator[str]:
     yield table(["IoU", *(f"{part}: {name}" for name, part in columns)], rows)
 
 
+def several_lines(summary: dict[str, Any]) -> Iterator[str]:
+    """One table of mean IoU a model over several runs: mean and spread."""
+    parts = ("day", "night", "combined", "pooled")
+    rows = ([name, *(_with_spread(by_part[part]) for part in parts)] for name, by_part in summary["summary"].items())
+    yield table([f"mean IoU of {len(summary['runs'])} runs", *parts], rows)
+
+
+def _with_spread(found: dict[str, Any]) -> str:
+    if found["mean"] is None:
+        return ""
+    spread = "" if found["spread"] is None else f" ± {found['spread']:.3f}"
+    return f"{found['mean']:.3f}{spread}"
+
+
 def _span(bounds: tuple[float, float] | None) -> str:
     return "unknown" if bounds is None else f"{bounds[0]:.1f} to {bounds[1]:.1f}"

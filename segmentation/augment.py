@@ -106,7 +106,7 @@ def like(rgb: NDArray[np.uint8], style: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _ranked(values: NDArray[np.uint8], style: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """A table (256,) of what each value becomes."""
     own, other = (np.cumsum(np.bincount(image.ravel(), minlength=256)) / image.size for image in (values, style))
-    return np.interp(own, other, np.arange(256)).round().astype(np.uint8)
+    return np.searchsorted(other, own - 1e-9).clip(0, 255).astype(np.uint8)
 
 
 def thermal_like(thermal: NDArray[np.float32], valid: NDArray[np.bool_], style: Frame) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -163,6 +164,29 @@ def laptop(**changes: Any) -> TrainConfig:
         "validations": 2,
     }
     return TrainConfig(**{**small, **changes})
+
+
+def with_settings(config: TrainConfig, settings: Sequence[str]) -> TrainConfig:
+    """`config` with settings given as texts "key=value" or "group.key=value" (values in JSON, a bare word is a text).
+
+    Raises TrainingError where a key is unknown or a value impossible.
+    """
+    for text in settings:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise TrainingError(f"setting {text!r}: KEY=VALUE is needed")
+        plain: object = _parsed(value)
+        for part in reversed(name.split(".")):
+            plain = {part: plain}
+        config = from_plain(plain, config, "setting")
+    return config
+
+
+def _parsed(value: str) -> object:
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
 
 
 def as_plain(config: TrainConfig) -> dict[str, Any]:

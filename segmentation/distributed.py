@@ -9,10 +9,10 @@ import contextlib
 import os
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
 
 _PATIENCE = timedelta(hours=4)  # the others wait while the first process validates or labels
 
@@ -66,6 +66,23 @@ def summed(value: Tensor) -> Tensor:
     return value
 
 
+class _Sum(torch.autograd.Function):
+    """The sum over all processes; what flows back is the sum of what flows back in each."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor) -> Tensor:
+        return summed(value)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return summed(gradients[0])
+
+
+def full(values: Tensor) -> Tensor:
+    """Half-precision values in single precision, others as they are."""
+    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
+
+
 def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """Add up the gradients of all processes, in one message."""
     if not _active():
@@ -84,11 +101,11 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
         """(B, C, h, w) to the same, normalised over B, h, w and the processes while training."""
         if not (self.training and _active()):
             return super().forward(features)
-        wide = features.float()
+        wide = full(features)
         count = features.numel() // features.shape[1] * world_size()
-        mean = all_reduce(wide.sum(dim=(0, 2, 3))) / count
+        mean = _Sum.apply(wide.sum(dim=(0, 2, 3))) / count
         centred = wide - mean[:, None, None]
-        variance = all_reduce(centred.square().sum(dim=(0, 2, 3))) / count
+        variance = _Sum.apply(centred.square().sum(dim=(0, 2, 3))) / count
         self._remember(mean.detach(), variance.detach() * count / (count - 1))
         scale = self.weight * (variance + self.eps).rsqrt()
         return (centred * scale[:, None, None] + self.bias[:, None, None]).to(features.dtype)

@@ -4,17 +4,17 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from heatnet.dataset_tools.shards import Dataset, SampleRef
 from heatnet.errors import DatasetError, TrainingError
 from heatnet.progress import track
 from heatnet.segmentation.checkpoint import Checkpoint, load_checkpoint
-from heatnet.segmentation.classes import CLASS_COUNT, class_ids
+from heatnet.segmentation.classes import class_ids
+from heatnet.segmentation.distributed import device
 from heatnet.segmentation.frames import read_frame
-from heatnet.segmentation.inference import probabilities
-from heatnet.segmentation.metrics import Confusion, confusion, summarise
+from heatnet.segmentation.inference import answer
+from heatnet.segmentation.metrics import summarise
 from heatnet.segmentation.network import Network
+from heatnet.segmentation.tally import EMPTY, Tally, added, calibration, count_frame, extremes
 
 MODELS = ("rgb_teacher", "thermal_teacher", "heatnet")
 """The folders of a run, by stage; the last one there is, is what the run is for."""
@@ -24,29 +24,40 @@ def evaluate(source: Path, dataset: Path, split: str, classes: Sequence[str] | N
     """Score a run or a checkpoint on the labelled frames of `split`; see the interface for the shape of the answer.
 
     Of a run, all its models are scored side by side under "models", and the top level is the student's, or the last
-    stage's there is. Raises TrainingError or DatasetError where there is nothing to score or to score with.
+    stage's there is; so are "confusion" (13 x 13 pixels, true by predicted), "calibration" of its confidence and its
+    best and worst "frames", by domain. Raises TrainingError or DatasetError where there is nothing to score or to
+    score with.
     """
     ids = class_ids(classes)
     data = Dataset.open(dataset)
     refs = labelled_refs(data, split)
-    return summarise_models(count_models(find_checkpoints(source), data, refs), ids, split)
+    return summarise_models(count_models(find_checkpoints(source), data, refs, ids), ids, split)
 
 
 def count_models(
-    checkpoints: Mapping[str, Checkpoint], data: Dataset, refs: Sequence[SampleRef]
-) -> dict[str, dict[str, Confusion]]:
-    """Confusion counts by model and domain."""
+    checkpoints: Mapping[str, Checkpoint], data: Dataset, refs: Sequence[SampleRef], classes: Sequence[int]
+) -> dict[str, dict[str, Tally]]:
+    """Tallies by model and domain."""
     return {
-        name: count_pixels(point.build(), data, refs, point.config.scale, name) for name, point in checkpoints.items()
+        name: count_pixels(point.build().to(device()), data, refs, point.config.scale, name, classes)
+        for name, point in checkpoints.items()
     }
 
 
-def summarise_models(
-    counts: Mapping[str, Mapping[str, Confusion]], classes: Sequence[int], split: str
-) -> dict[str, Any]:
-    """The answer of `evaluate` from confusion counts by model and domain."""
-    models = {name: summarise(by_domain, classes) for name, by_domain in counts.items()}
-    return {**list(models.values())[-1], "split": split, "models": models}
+def summarise_models(tallies: Mapping[str, Mapping[str, Tally]], classes: Sequence[int], split: str) -> dict[str, Any]:
+    """The answer of `evaluate` from tallies by model and domain."""
+    models = {name: summarise(_confusions(by_domain), classes) for name, by_domain in tallies.items()}
+    main = list(tallies.values())[-1]
+    details = {
+        "confusion": {domain: tally.confusion.tolist() for domain, tally in main.items()},
+        "calibration": calibration(main),
+        "frames": extremes(main),
+    }
+    return {**list(models.values())[-1], "split": split, "models": models, **details}
+
+
+def _confusions(tallies: Mapping[str, Tally]) -> dict[str, Any]:
+    return {domain: tally.confusion for domain, tally in tallies.items()}
 
 
 def find_checkpoints(source: Path) -> dict[str, Checkpoint]:
@@ -75,16 +86,21 @@ def labelled_refs(dataset: Dataset, split: str) -> list[SampleRef]:
 
 
 def count_pixels(
-    network: Network, dataset: Dataset, refs: Sequence[SampleRef], scale: float, name: str
-) -> dict[str, Confusion]:
-    """Confusion counts by domain of a network that sees frames at `scale`; `name` is for the progress bar."""
-    counts: dict[str, Confusion] = {}
-    for ref in track(refs, f"scoring {name}"):
+    network: Network, dataset: Dataset, refs: Sequence[SampleRef], scale: float, name: str, classes: Sequence[int]
+) -> dict[str, Tally]:
+    """Tallies by domain of a network that sees frames at `scale`; `name` is for the progress bar."""
+    tallies: dict[str, Tally] = {}
+    for place, ref in enumerate(track(refs, f"scoring {name}")):
         frame = read_frame(dataset, ref)
-        predicted = probabilities(network, frame, scale).argmax(axis=0)
-        empty = np.zeros((CLASS_COUNT, CLASS_COUNT), np.int64)
-        counts[ref.domain] = counts.get(ref.domain, empty) + confusion(frame.label, predicted)
-    return counts
+        known, confidence = answer(network, frame, scale)
+        seen = count_frame(frame.label, known.argmax(axis=0), confidence, classes, frame_name(ref), place)
+        tallies[ref.domain] = added(tallies.get(ref.domain, EMPTY), seen)
+    return tallies
+
+
+def frame_name(ref: SampleRef) -> str:
+    """A frame as people find it again."""
+    return f"{ref.sequence}, frame {ref.row} of shard {ref.shard}"
 
 
 def spread(refs: Sequence[SampleRef], most: int) -> list[SampleRef]:
@@ -92,16 +108,19 @@ def spread(refs: Sequence[SampleRef], most: int) -> list[SampleRef]:
     chosen: list[SampleRef] = []
     for domain in ("day", "night"):
         there = [ref for ref in refs if ref.domain == domain]
-        places = np.unique(np.linspace(0, max(len(there) - 1, 0), min(most, len(there))).round().astype(int))
-        chosen += [there[place] for place in places]
+        count = min(most, len(there))
+        places = {round(place * (len(there) - 1) / max(count - 1, 1)) for place in range(count)}
+        chosen += [there[place] for place in sorted(places)]
     return chosen
 
 
 def validator(dataset: Dataset, most: int, scale: float) -> Callable[[Network], dict[str, Any] | None]:
     """A function that scores a network on the validation split; it returns None where there is none to score on."""
-    refs = spread(dataset.refs(split="val", labelled=True), most)
+    refs, classes = spread(dataset.refs(split="val", labelled=True), most), class_ids(None)
 
     def score(network: Network) -> dict[str, Any] | None:
-        return summarise(count_pixels(network, dataset, refs, scale, "validation"), class_ids(None)) if refs else None
+        if not refs:
+            return None
+        return summarise(_confusions(count_pixels(network, dataset, refs, scale, "validation", classes)), classes)
 
     return score

@@ -73,7 +73,7 @@ class Trainer:
         Ctrl-C and SIGTERM end it after the step that is under way, with all saved: TrainingError says so.
         """
         began = time.monotonic()
-        with self._log() as log, Interrupt() as interrupt:
+        with Interrupt() as interrupt, self._log() as log:
             for parts in track(self._feed(), f"training {self.stage.name}", total=self.stage.steps - self.step):
                 self.window.append(self._advance(parts))
                 self._keep_books(score, log)

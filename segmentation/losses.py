@@ -12,14 +12,14 @@ from torch.nn.functional import (
 )
 
 from heatnet.segmentation.classes import IGNORE
-from heatnet.segmentation.distributed import summed
+from heatnet.segmentation.distributed import full, summed
 
 DAY, NIGHT = 1.0, 0.0
 
 
 def pixel_cross_entropy(logits: Tensor, label: Tensor) -> Tensor:
     """Cross entropy of each pixel: logits (B, 13, H, W), label (B, H, W) int64; 0 where the label is 13."""
-    return cross_entropy(logits.float(), label, ignore_index=IGNORE, reduction="none")
+    return cross_entropy(full(logits), label, ignore_index=IGNORE, reduction="none")
 
 
 def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
@@ -61,7 +61,7 @@ def domain_loss(score: Tensor, target: float, kind: str, weights: Tensor | None 
     `weights` (B, H, W) of the image's pixels are averaged over the area that each score stands for.
     """
     loss = mse_loss if kind == "mse" else binary_cross_entropy_with_logits
-    score = score.float()
+    score = full(score)
     values = loss(score, torch.full_like(score, target), reduction="none")
     if weights is None:
         return weighted_mean(values, torch.ones_like(values))
@@ -98,7 +98,7 @@ def confusion_loss(
 
 def certainty_loss(error: Tensor, logits: Tensor, label: Tensor, weights: Tensor) -> Tensor:
     """Squared distance of the expected `error` (B, H, W) from 1 - p(true class); the logits learn nothing from it."""
-    probability = torch.softmax(logits.detach().float(), dim=1)
+    probability = torch.softmax(full(logits.detach()), dim=1)
     known = label.clamp_max(logits.shape[1] - 1)
     true = probability.gather(1, known[:, None])[:, 0]
-    return weighted_mean((error.float() - (1 - true)) ** 2, weights)
+    return weighted_mean((full(error) - (1 - true)) ** 2, weights)

@@ -96,7 +96,6 @@ class Network(nn.Module):
 
 def standardised(thermal: Tensor) -> Tensor:
     """Thermal (B, 1, H, W) less the mean of its frame, by its standard deviation; pixels that are 0 are not covered."""
-    thermal = thermal.float()
     covered = (thermal != 0).to(thermal.dtype)
     count = covered.sum(dim=(1, 2, 3), keepdim=True).clamp_min(1)
     centred = (thermal - thermal.sum(dim=(1, 2, 3), keepdim=True) / count) * covered

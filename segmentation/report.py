@@ -13,17 +13,35 @@ from numpy.typing import NDArray
 from heatnet.dataset_tools.classes import coloured
 from heatnet.dataset_tools.shards import Dataset, SampleRef
 from heatnet.files import atomic_file
-from heatnet.segmentation.checkpoint import Checkpoint, describe
+from heatnet.segmentation.checkpoint import Checkpoint, describe, load_checkpoint
 from heatnet.segmentation.classes import CLASSES, class_ids
-from heatnet.segmentation.evaluate import count_models, find_checkpoints, labelled_refs, spread, summarise_models
-from heatnet.segmentation.figures import confusion_matrices, loss_curves, photograph, picture
+from heatnet.segmentation.distributed import device
+from heatnet.segmentation.evaluate import (
+    count_models,
+    find_checkpoints,
+    frame_name,
+    labelled_refs,
+    spread,
+    summarise_models,
+)
+from heatnet.segmentation.features import area_features, project
+from heatnet.segmentation.figures import (
+    confusion_matrices,
+    loss_curves,
+    photograph,
+    picture,
+    projections,
+    reliability_diagrams,
+)
 from heatnet.segmentation.frames import Frame, read_frame
 from heatnet.segmentation.inference import probabilities
 from heatnet.segmentation.network import parameter_count
 from heatnet.segmentation.run_log import read_metrics
+from heatnet.segmentation.tally import Tally, ranked_frames
 
 TITLES = {"rgb_teacher": "RGB teacher", "thermal_teacher": "Thermal teacher", "heatnet": "HeatNet"}
 _FRAMES = 4  # of each domain
+_FEATURE_FRAMES = 40  # of each domain
 _WIDTH = 352  # pixels of a picture
 
 
@@ -48,8 +66,9 @@ def write_report(
     data = Dataset.open(dataset)
     refs = labelled_refs(data, split)
     checkpoints = find_checkpoints(source)
-    counts = count_models(checkpoints, data, refs)
+    counts = count_models(checkpoints, data, refs, ids)
     scores = summarise_models(counts, ids, split)
+    main = list(counts.values())[-1]
     template = (files("heatnet.segmentation") / "report.html").read_text()
     page = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(template)
     text = page.render(
@@ -61,8 +80,11 @@ def write_report(
         dataset=dataset.resolve().name,
         main=list(checkpoints)[-1],
         curves=_curves(source, checkpoints),
-        confusions=confusion_matrices(list(counts.values())[-1]),
-        panels=_panels(data, refs, checkpoints),
+        confusions=confusion_matrices({domain: tally.confusion for domain, tally in main.items()}),
+        reliabilities=reliability_diagrams({domain: tally.reliability for domain, tally in main.items()}),
+        features=_features(source, data, split),
+        panels=_panels(data, spread(refs, _FRAMES), checkpoints),
+        extremes=_panels(data, _extreme_refs(main, refs), checkpoints),
         heads=["RGB", "thermal", *(TITLES[name] for name in checkpoints), "truth"],
         legend=[(name, _hexadecimal(index)) for index, name in enumerate((*CLASSES, "not labelled"))],
     )
@@ -84,13 +106,35 @@ def _curves(source: Path, checkpoints: Mapping[str, Checkpoint]) -> dict[str, st
 
 
 def _panels(data: Dataset, refs: Sequence[SampleRef], checkpoints: Mapping[str, Checkpoint]) -> dict[str, list[Panel]]:
-    networks = [(point.build(), point.config.scale) for point in checkpoints.values()]
+    networks = [(point.build().to(device()), point.config.scale) for point in checkpoints.values()]
     panels: dict[str, list[Panel]] = {"day": [], "night": []}
-    for ref in spread(refs, _FRAMES):
+    for ref in refs:
         frame = read_frame(data, ref)
         predictions = [probabilities(network, frame, scale).argmax(axis=0) for network, scale in networks]
-        panels[ref.domain].append(Panel(f"{ref.sequence}, frame {ref.row}", _pictures(frame, predictions)))
+        panels[ref.domain].append(Panel(frame_name(ref), _pictures(frame, predictions)))
     return panels
+
+
+def _extreme_refs(tallies: Mapping[str, Tally], refs: Sequence[SampleRef]) -> list[SampleRef]:
+    """The best two and the worst two frames of each domain, of few frames all, from best to worst."""
+    chosen = []
+    for tally in tallies.values():
+        ranked = ranked_frames(tally)
+        chosen += [refs[frame.place] for frame in (ranked if len(ranked) <= 4 else [*ranked[:2], *ranked[-2:]])]
+    return chosen
+
+
+def _features(source: Path, data: Dataset, split: str) -> str | None:
+    """Where features lie before and after the critic; None for what had none, or where a domain is missing."""
+    points = {"before the critic": source / "heatnet" / "stage1.pt", "after it": source / "heatnet" / "last.pt"}
+    refs = [spread(data.refs(split=split, domain=domain), _FEATURE_FRAMES) for domain in ("day", "night")]
+    if not all(path.is_file() for path in points.values()) or min(map(len, refs)) < 2:
+        return None
+    loaded = {title: load_checkpoint(path) for title, path in points.items()}
+    planes = {
+        title: project(*(area_features(point, data, chosen) for chosen in refs)) for title, point in loaded.items()
+    }
+    return projections(planes)
 
 
 def _pictures(frame: Frame, predictions: Sequence[NDArray[np.integer]]) -> tuple[str, ...]:

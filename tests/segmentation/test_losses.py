@@ -4,8 +4,10 @@ import math
 
 import pytest
 import torch
+from torch.nn.functional import cross_entropy
 
 from heatnet.segmentation.losses import (
+    certainty_loss,
     class_weights_from,
     confusion_loss,
     critic_loss,
@@ -85,3 +87,29 @@ def test_critics_learn_day_as_one_and_night_as_zero_over_all_maps() -> None:
 def test_confusion_asks_night_to_pass_for_day_and_two_way_day_for_night(two_way: bool, expected: float) -> None:
     day, night = [torch.full((1, 1, 1, 1), 0.8)], [torch.full((1, 1, 1, 1), 0.3)]
     assert confusion_loss(day, night, "mse", two_way).item() == pytest.approx(expected)
+
+
+def test_each_map_has_its_own_weight_in_the_confusion() -> None:
+    day, night = [torch.full((1, 1, 1, 1), 0.8)] * 2, [torch.full((1, 1, 1, 1), 0.3)] * 2
+    one = 0.7**2 + 0.2**2
+    weights = [0.5, 2.0, 9.0]  # as many as there may be maps; those in use count
+    assert confusion_loss(day, night, "mse", False, None, weights).item() == pytest.approx(2.5 * one)
+
+
+def test_the_cross_entropy_takes_logits_and_one_softmax_only() -> None:
+    """Probabilities taken for logits cost at least log(1 + 12 / e) = 1.69 however right they are."""
+    logits = torch.zeros(1, 13, 1, 1)
+    logits[0, 4] = 20.0
+    label = torch.tensor([[[4]]])
+    assert pixel_cross_entropy(logits, label).item() == pytest.approx(0.0, abs=1e-6)
+    assert cross_entropy(torch.softmax(logits, 1), label).item() > 1.6
+
+
+def test_the_certainty_branch_learns_how_wrong_the_true_class_is_and_moves_nothing_else() -> None:
+    logits = torch.zeros(1, 13, 1, 2, requires_grad=True)
+    error = torch.tensor([[[0.5, 0.9]]], requires_grad=True)
+    label = torch.tensor([[[4, 13]]])
+    loss = certainty_loss(error, logits, label, pixel_weights(label))
+    assert loss.item() == pytest.approx((0.5 - 12 / 13) ** 2)
+    loss.backward()
+    assert logits.grad is None and error.grad is not None and error.grad[0, 0, 1] == 0

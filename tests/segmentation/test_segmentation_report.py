@@ -16,7 +16,7 @@ def test_training_leaves_a_report_that_stands_alone(toy_run: Path) -> None:
     page = (toy_run / "report.html").read_text()
     assert not re.search(r"""(src|href)=["']?(?!data:)(https?:|//|\.)""", page)
     assert "<script" not in page
-    assert page.count("<img ") == 2 * 4 * 6  # day and night, four frames, RGB thermal three networks truth
+    assert page.count("<img ") == 2 * 2 * 4 * 6  # some and the best and worst; day and night, four frames, six pictures
     for word in (
         "RGB teacher",
         "Thermal teacher",
@@ -25,9 +25,12 @@ def test_training_leaves_a_report_that_stands_alone(toy_run: Path) -> None:
         "by day",
         "by night",
         "confusion of the critics",
+        "calibration error",
+        "before the critic",
+        "best and its worst frames",
     ):
         assert word in page
-    assert page.count("<svg") == 4
+    assert page.count("<svg") == 6  # three of curves, confusions, reliability, features
 
 
 def test_a_report_of_one_checkpoint_has_its_scores_alone(toy_run: Path, toy_dataset: Path, tmp_path: Path) -> None:

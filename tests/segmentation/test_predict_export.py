@@ -1,0 +1,196 @@
+"""Predictions for datasets and folders, and networks as ONNX files."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import h5py
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from segmentation_toys import tiny, toy_sample
+
+from heatnet.cli import main
+from heatnet.dataset_tools.shards import Dataset
+from heatnet.errors import DatasetError, HeatNetError, TrainingError
+from heatnet.segmentation.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from heatnet.segmentation.export import ExportConfig, Raw, export, run_onnx
+from heatnet.segmentation.frames import normalise_rgb, normalise_thermal, read_frame
+from heatnet.segmentation.inference import probabilities
+from heatnet.segmentation.network import NetworkConfig
+from heatnet.segmentation.predict import PredictConfig, overlay, predict
+from heatnet.segmentation.pspnet import PSPNet
+
+
+def test_a_dataset_is_labelled_as_eval_sees_it(toy_run: Path, toy_dataset: Path, tmp_path: Path) -> None:
+    best = toy_run / "heatnet" / "best.pt"
+    summary = predict(best, toy_dataset, tmp_path / "out", PredictConfig(split="val"))
+    assert summary["frames"] == 8 and sum(summary["classes"].values()) == pytest.approx(1, abs=1e-4)
+    assert set(summary["ms_per_frame"]) == {"reading", "network", "writing"} and summary["frames_per_second"] > 0
+    data = Dataset.open(toy_dataset)
+    ref = data.refs(split="val", domain="night")[1]
+    point = load_checkpoint(best)
+    expected = probabilities(point.build(), read_frame(data, ref), point.config.scale).argmax(axis=0)
+    name = f"val_night_{ref.shard:05d}_{ref.row:05d}"
+    label = cv2.imread(str(tmp_path / "out" / "labels" / f"{name}.png"), cv2.IMREAD_UNCHANGED)
+    assert np.array_equal(label, expected)
+    picture = cv2.imread(str(tmp_path / "out" / "overlays" / f"{name}.jpg"))
+    assert picture is not None and picture.shape == (*expected.shape, 3)
+
+
+def image_folder(root: Path, count: int = 2, bits: int = 16) -> Path:
+    rng = np.random.default_rng(0)
+    for kind in ("rgb", "thermal"):
+        (root / kind).mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        sample = toy_sample(rng, night=False)
+        cv2.imwrite(str(root / "rgb" / f"{number:03d}.jpg"), cv2.cvtColor(sample.rgb, cv2.COLOR_RGB2BGR))
+        counts = sample.thermal if bits == 16 else ((sample.thermal.astype(int) - 21800) // 16).clip(0, 255)
+        cv2.imwrite(str(root / "thermal" / f"{number:03d}.png"), counts.astype(np.uint16 if bits == 16 else np.uint8))
+    return root
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_folder_of_images_is_labelled(toy_run: Path, tmp_path: Path, bits: int) -> None:
+    folder = image_folder(tmp_path / "images", bits=bits)
+    assert predict(toy_run / "heatnet" / "best.pt", folder, tmp_path / "out")["frames"] == 2
+    assert sorted(path.name for path in (tmp_path / "out" / "labels").iterdir()) == ["000.png", "001.png"]
+    (tmp_path / "out" / "labels" / "000.png").unlink()
+    predict(toy_run / "rgb_teacher" / "best.pt", folder, tmp_path / "rgb", PredictConfig(overlays=False))
+    assert not (tmp_path / "rgb" / "overlays").exists()
+
+
+def test_what_cannot_be_labelled_is_named(toy_run: Path, tmp_path: Path) -> None:
+    best, folder = toy_run / "heatnet" / "best.pt", image_folder(tmp_path / "images")
+    with pytest.raises(TrainingError, match="no such dataset or folder"):
+        predict(best, tmp_path / "nowhere", tmp_path / "out")
+    with pytest.raises(DatasetError, match="rgb/ and thermal/"):
+        predict(best, tmp_path, tmp_path / "out")
+    cv2.imwrite(str(folder / "thermal" / "001.png"), np.full((10, 12), 23000, np.uint16))
+    with pytest.raises(DatasetError, match=r"001\.png: 12x10 pixels; 96x64"):
+        predict(best, folder, tmp_path / "out")
+    cv2.imwrite(str(folder / "thermal" / "001.png"), np.full((64, 96), 300, np.uint16))
+    with pytest.raises(DatasetError, match=r"001\.png.*--thermal-range"):
+        predict(best, folder, tmp_path / "out")
+    cv2.imwrite(str(folder / "thermal" / "000.tiff"), np.full((64, 96), np.nan, np.float32))
+    (folder / "thermal" / "000.png").unlink()
+    with pytest.raises(DatasetError, match=r"000\.tiff.*float32.*8 or 16 bits is needed"):
+        predict(best, folder, tmp_path / "out")
+
+
+def test_over_darkness_the_overlay_shows_thermal(toy_dataset: Path) -> None:
+    data = Dataset.open(toy_dataset)
+    frame = read_frame(data, data.refs(domain="night")[0])
+    frame.rgb[:] = 0
+    label = np.zeros(frame.label.shape, np.uint8)
+    assert overlay(frame, label)[frame.valid].std() > 3
+
+
+def altered(root: Path, change: Callable[[h5py.File], None]) -> None:
+    """Change a shard as a program of somebody else might, with the manifest none the wiser but for its size."""
+    data = Dataset.open(root)
+    path = data.path(data.manifest.shards[0])
+    with h5py.File(path, "r+") as file:
+        change(file)
+    size = data.manifest.shards[0].bytes
+    content = path.read_bytes()
+    path.write_bytes(content[:size] if len(content) > size else content.ljust(size, b"\0"))
+
+
+def without_thermal(file: h5py.File) -> None:
+    del file["thermal"]
+
+
+def nan_in_thermal(file: h5py.File) -> None:
+    shape = file["thermal"].shape
+    del file["thermal"]
+    file.create_dataset("thermal", data=np.full(shape, np.nan, np.float32), chunks=(1, *shape[1:]))
+
+
+@pytest.mark.parametrize("change", [without_thermal, nan_in_thermal])
+def test_a_shard_without_thermal_or_with_nan_in_it_is_one_clear_message(
+    make_dataset: Callable[..., Path], tmp_path: Path, change: Callable[[h5py.File], None]
+) -> None:
+    root = make_dataset(("train", "day", 2, "hand"), ("train", "night", 2, None))
+    altered(root, change)
+    done = CliRunner().invoke(main, ["train", str(root), "-o", str(tmp_path / "run"), "--preset", "laptop"])
+    assert done.exit_code == 1
+    assert "not a shard as the manifest describes it" in done.output and "Traceback" not in done.output
+    assert len(done.output.strip().splitlines()) == 1
+
+
+def untrained(path: Path, **changes: Any) -> Path:
+    torch.manual_seed(0)
+    network = PSPNet(NetworkConfig(width=0.1, steps=1, **changes))
+    told = {"name": "toy", "sha256": "0" * 64, "size": [60, 90], "thermal_range": [21800.0, 25000.0]}
+    save_checkpoint(path, Checkpoint("heatnet", 1, network.config, network.state_dict(), tiny(), {}, {}, told))
+    return path
+
+
+@pytest.mark.parametrize("modalities", [("rgb", "thermal"), ("thermal",)])
+def test_onnx_agrees_with_the_network_on_raw_images(tmp_path: Path, modalities: tuple[str, ...]) -> None:
+    pytest.importorskip("onnxscript", reason="needs the extra 'onnx'")
+    pytest.importorskip("onnxruntime", reason="needs the extra 'onnx'")
+    checkpoint = untrained(tmp_path / "best.pt", modalities=modalities, standardise=True)
+    summary = export(checkpoint, tmp_path / "model.onnx")
+    assert summary["size"] == [64, 96] and summary["difference"] < 1e-3 and summary["same_class"] > 0.999
+    sample = toy_sample(np.random.default_rng(3), night=False)
+    network = load_checkpoint(checkpoint).build()
+    thermal = normalise_thermal(sample.thermal, sample.valid, (21800.0, 25000.0))
+    rgb = torch.from_numpy(normalise_rgb(sample.rgb)).permute(2, 0, 1)[None]
+    with torch.inference_mode():
+        own = network(rgb, torch.from_numpy(thermal)[None, None]).logits.numpy()
+    raw = {
+        "rgb": sample.rgb.transpose(2, 0, 1)[None],
+        "thermal": sample.thermal.astype(np.float32)[None, None],
+        "valid": sample.valid[None, None],
+    }
+    other = run_onnx(tmp_path / "model.onnx", {name: raw[name] for name in summary["inputs"]})
+    assert np.abs(own - other).max() < 1e-3 * np.ptp(own)
+    assert (own.argmax(1) == other.argmax(1)).mean() > 0.999
+
+
+def test_raw_images_are_normalised_as_in_training() -> None:
+    torch.manual_seed(0)
+    network = PSPNet(NetworkConfig(width=0.05, steps=1)).eval()
+    sample = toy_sample(np.random.default_rng(0), night=False)
+    thermal = normalise_thermal(sample.thermal, sample.valid, (21800.0, 25000.0))
+    rgb = torch.from_numpy(normalise_rgb(sample.rgb)).permute(2, 0, 1)[None]
+    images = (
+        torch.from_numpy(sample.rgb).permute(2, 0, 1)[None],
+        torch.from_numpy(sample.thermal.astype(np.float32))[None, None],
+        torch.from_numpy(sample.valid)[None, None],
+    )
+    with torch.inference_mode():
+        own = network(rgb, torch.from_numpy(thermal)[None, None]).logits
+        assert torch.allclose(Raw(network, (21800.0, 25000.0))(*images), own, atol=1e-4)
+
+
+def test_an_export_that_lacks_what_it_must_know_says_so(tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript", reason="needs the extra 'onnx'")
+    network = PSPNet(NetworkConfig(width=0.05, steps=1))
+    point = Checkpoint("heatnet", 1, network.config, network.state_dict(), tiny(), {}, {})
+    save_checkpoint(tmp_path / "best.pt", point)
+    with pytest.raises(TrainingError, match="--size and --thermal-range are needed"):
+        export(tmp_path / "best.pt", tmp_path / "model.onnx")
+    with pytest.raises(TrainingError, match="multiples of 8"):
+        export(tmp_path / "best.pt", tmp_path / "model.onnx", ExportConfig((60, 90), (0, 1)))
+    with pytest.raises(HeatNetError, match="nowhere"):
+        export(tmp_path / "nowhere.pt", tmp_path / "model.onnx")
+
+
+def test_the_commands_print_their_summaries(toy_run: Path, toy_dataset: Path, tmp_path: Path) -> None:
+    best = str(toy_run / "heatnet" / "best.pt")
+    arguments = ["predict", best, str(toy_dataset), "-o", str(tmp_path / "out"), "--split", "val", "--no-overlays"]
+    done = CliRunner().invoke(main, [*arguments, "--json"])
+    assert done.exit_code == 0 and json.loads(done.output)["frames"] == 8
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 0 and "8 frames" in done.output and "sky" in done.output
+    several = ["eval", str(toy_run), best, str(toy_dataset), "--split", "val"]
+    done = CliRunner().invoke(main, [*several, "--json"])
+    assert done.exit_code == 0 and json.loads(done.output)["summary"]["heatnet"]["day"]["runs"] == 2
+    assert "±" in CliRunner().invoke(main, several).output
+    assert CliRunner().invoke(main, [*several, "--report", "r.html"]).exit_code == 2
