@@ -23,6 +23,7 @@ def repeat_drive(drive: Path, folder: Path, pairs: int, without: tuple[str, ...]
     Topics whose name holds one of `without` are left out.
     """
     path, bag = folder / "long.bag", drive / "day.bag"
+    path.unlink(missing_ok=True)
     store = get_typestore(Stores.ROS1_NOETIC)
     store.register(get_types_from_msg("geometry_msgs/TransformStamped[] transforms", "tf2_msgs/msg/TFMessage"))
     with Reader(bag) as reader, Writer(path) as writer:

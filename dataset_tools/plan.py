@@ -41,6 +41,12 @@ class RecordingPlan:
     trajectory: Trajectory | None
     thermal_lag_ns: int = 0
     drops: dict[str, int] = field(default_factory=dict)
+    state: tuple[int, int, int] = (0, 0, 0)  # see recording_state
+
+    def refuse_change(self) -> None:
+        """Raise RecordingError where the recording is not as it was when this was planned."""
+        if recording_state(self.path) != self.state:
+            raise RecordingError(f"{self.path}: was removed or changed while it was read; build again when it is whole")
 
     @property
     def sequence(self) -> str:
@@ -94,6 +100,7 @@ def plan_recording(path: Path, rig: Rig, config: PlanConfig) -> RecordingPlan:
     salvaged; DatasetError where it cannot be known
     whether it is day or night.
     """
+    state = recording_state(path)
     with open_whole(path, config.salvage) as recording:
         topics = _topics(recording, rig, config)
         timelines = recording.timelines(list(topics.values()))
@@ -110,9 +117,21 @@ def plan_recording(path: Path, rig: Rig, config: PlanConfig) -> RecordingPlan:
     unknown = np.full(len(stamps), "", dtype="U6")
     plan = RecordingPlan(
         path, recording_digest(path), topics, sets.stamps_ns, elevations, unknown, unknown, labelled, labels,
-        trajectory, config.thermal_lag_ns, sets.drops,
+        trajectory, config.thermal_lag_ns, sets.drops, state,
     )  # fmt: skip
     return _with_domains(plan, config)
+
+
+def recording_state(path: Path) -> tuple[int, int, int]:
+    """Files, bytes and latest change (ns) of a recording: what changes with it, asked for in no time; zeros where it is
+    gone.
+    """
+    try:
+        files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
+        states = [file.stat() for file in files]
+    except OSError:
+        return 0, 0, 0
+    return len(states), sum(s.st_size for s in states), max((s.st_mtime_ns for s in states), default=0)
 
 
 def recording_digest(path: Path) -> str:

@@ -126,7 +126,8 @@ class SampleMaker:
 def read_sets(plan: RecordingPlan, rows: Sequence[int]) -> Iterator[tuple[int, Images | None]]:
     """Yield (row, images) for each of the `rows` of a plan, in one pass over the recording.
 
-    A set of which an image cannot be read comes with None.
+    A set of which an image cannot be read comes with None. Raises RecordingError where the recording is not as it was
+    when it was planned, in the end at the latest.
     """
     row_of = {(role, int(stamps[row])): row for role, stamps in plan.stamps_ns.items() for row in rows}
     wanted = {topic: {int(plan.stamps_ns[role][row]) for row in rows} for role, topic in plan.topics.items()}
@@ -145,6 +146,7 @@ def read_sets(plan: RecordingPlan, rows: Sequence[int]) -> Iterator[tuple[int, I
                 yield row, waiting.pop(row)
             elif sum(map(len, waiting.values())) > WAITING_IMAGES:
                 waiting.pop(next(iter(waiting)))
+    plan.refuse_change()
     for row in sorted(left):
         yield row, None
 
