@@ -8,6 +8,7 @@ from heatnet.calib.basin import find_basin
 from heatnet.calib.coarse import CoarseConfig
 from heatnet.calib.depth_choice import choose_depth
 from heatnet.calib.edges import EdgeConfig
+from heatnet.calib.parallel import side_by_side
 from heatnet.calib.parameters import Estimate, Prior
 from heatnet.calib.refine import FINAL, SETTLE, Fit, Observe, refine, refine_jointly
 from heatnet.calib.result import CalibrationResult, CameraResult, FrameUse, write_calibration
@@ -17,7 +18,6 @@ from heatnet.calib.selection import without_edges
 from heatnet.calib.verdict import Limits, assess, judge
 from heatnet.calib.views import Views
 from heatnet.errors import CalibrationError
-from heatnet.progress import track
 
 __all__ = ["CalibrationConfig", "CalibrationResult", "calibrate", "write_calibration"]
 
@@ -48,19 +48,16 @@ def calibrate(views: Views, rig: Rig, config: CalibrationConfig = CalibrationCon
     scenes = prepare(views, rig, config.edges, depth)
     guesses = [Estimate(c.camera, c.cam_from_cam0) for c in cameras]
     observes = [observer(scenes, c.name) for c in cameras]
-    starts = [
-        find_basin(scenes, c, guess, config.prior, config.coarse, config.coarse_views)
-        for c, guess in zip(track(cameras, "Searching the thermal cameras"), guesses, strict=True)
-    ]
-    settled = [
-        refine(observe, start, guess, config.prior, SETTLE)
-        for observe, start, guess in zip(observes, starts, guesses, strict=True)
-    ]
+
+    def approach(i: int) -> tuple[Estimate, Estimate]:
+        start = find_basin(scenes, cameras[i], guesses[i], config.prior, config.coarse, config.coarse_views)
+        return start, refine(observes[i], start, guesses[i], config.prior, SETTLE)
+
+    starts, settled = zip(*side_by_side(approach, range(len(cameras)), "Searching the thermal cameras"), strict=True)
     fits = refine_jointly(observes, settled, guesses, config.prior, FINAL)
-    results = [
-        _result(views, rig, camera, start, fit, observe, config)
-        for camera, start, fit, observe in zip(cameras, starts, fits, observes, strict=True)
-    ]
+    results = side_by_side(
+        lambda i: _result(views, rig, cameras[i], starts[i], fits[i], observes[i], config), range(len(cameras))
+    )
     for result in results:
         rig = rig.with_camera(result.after)
     choices = without_edges(views.choices, {(s.view.recording, s.view.stamp_ns) for s in scenes})

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from heatnet.calib.matching import Search
+from heatnet.calib.parallel import side_by_side
 from heatnet.calib.parameters import Estimate, Prior
 from heatnet.calib.solve import Matches, Normal, Observation, match, normal_equations, solve_free, solve_joint, thinned
 
@@ -18,6 +19,7 @@ class Stage:
     """One radius of the search."""
 
     radius_px: float
+    scale_px: float  # residual at which the robust weights turn
     blur_px: float
     released: tuple[str, ...]  # what the names of the parameters start with
     steps: int
@@ -26,17 +28,16 @@ class Stage:
 
 
 APPROACH = (
-    Stage(14, 2.0, ("rotation", "f", "k1"), 4, 1, 6_000),
-    Stage(10, 1.5, ("rotation", "f", "k1", "k2"), 4, 1, 6_000),
-    Stage(6, 1.2, ("rotation", "f", "c", "k"), 3, 1, 9_000),
+    Stage(14, 4.7, 2.0, ("rotation", "f", "k1"), 4, 1, 6_000),
+    Stage(10, 3.3, 1.5, ("rotation", "f", "k1", "k2"), 4, 1, 6_000),
+    Stage(6, 2.0, 1.2, ("rotation", "f", "c", "k"), 3, 1, 9_000),
 )
 SETTLE = (
-    Stage(6, 1.2, ("",), 3, 1, 12_000),
-    Stage(3, 0.7, ("",), 3, EVERY_FRAME, 20_000),
+    Stage(6, 1.5, 1.2, ("",), 3, 1, 12_000),
+    Stage(3, 0.6, 0.7, ("",), 3, EVERY_FRAME, 20_000),
 )
-FINAL = Stage(2, 0.3, ("",), 5, EVERY_FRAME, 60_000)
-SCALE_SHARE = 1 / 3  # of the radius: where the robust weights turn
-MATCH_SIGMA_PX = 2.0  # worth of one match: 0.3 px each, and half a hundred neighbours that err alike
+FINAL = Stage(2, 0.24, 0.3, ("",), 6, EVERY_FRAME, 60_000)
+MATCH_SIGMA_PX = 1.0  # worth of one match: 0.2 px each, and two dozen neighbours that err alike
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def refine(observe: Observe, start: Estimate, guess: Estimate, prior: Prior, sta
 def fit(observations: Sequence[Observation], estimate: Estimate, guess: Estimate, prior: Prior, stage: Stage) -> Fit:
     """Match at an estimate and set up the equations of the next step."""
     matches = match(observations, estimate, Search(stage.radius_px))
-    normal = normal_equations(matches, estimate, guess, prior, stage.radius_px * SCALE_SHARE, MATCH_SIGMA_PX)
+    normal = normal_equations(matches, estimate, guess, prior, stage.scale_px, MATCH_SIGMA_PX)
     return Fit(estimate, matches, normal)
 
 
@@ -89,4 +90,7 @@ def _fits(
     prior: Prior,
     stage: Stage,
 ) -> list[Fit]:
-    return [fit(o, e, g, prior, stage) for o, e, g in zip(observations, estimates, guesses, strict=True)]
+    def of(i: int) -> Fit:
+        return fit(observations[i], estimates[i], guesses[i], prior, stage)
+
+    return side_by_side(of, range(len(estimates)))

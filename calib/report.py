@@ -1,7 +1,6 @@
 """The calibration report: one HTML file that opens offline."""
 
 import base64
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from heatnet.calib import figures
 from heatnet.calib.overlay import Picture, grey, rgb_in_thermal, strokes
+from heatnet.calib.parallel import side_by_side
 from heatnet.calib.parameters import Estimate
 from heatnet.calib.result import CalibrationResult, CameraResult
 from heatnet.calib.scene import Scene
@@ -20,7 +20,6 @@ from heatnet.errors import CalibrationError
 from heatnet.files import atomic_file
 
 PICTURES = 4  # key frames shown a camera, of all recordings together
-WORKERS = 2
 JPEG_QUALITY = 82
 THUMBNAIL_WIDTH = 220
 UNITS = {
@@ -48,7 +47,7 @@ def write_report(result: CalibrationResult, views: Views, path: Path) -> None:
         dropped=views.dropped,
         used=_used(result),
         left_out=_left_out(result),
-        cameras=[_camera(result, camera) for camera in result.cameras],
+        cameras=side_by_side(lambda camera: _camera(result, camera), result.cameras, "Drawing the report"),
     )
     with atomic_file(path) as temporary:
         temporary.write_text(page)
@@ -157,8 +156,7 @@ def _pictures(result: CalibrationResult, camera: CameraResult) -> list[dict[str,
         mine = [s for s in seen if s.view.recording == recording]
         places = np.linspace(0, len(mine) - 1, max(1, PICTURES // len(recordings)) + 2).round().astype(int)[1:-1]
         chosen += [mine[i] for i in np.unique(places)]
-    with ThreadPoolExecutor(WORKERS) as pool:
-        return list(pool.map(lambda scene: _picture(scene, result, camera), chosen))
+    return [_picture(scene, result, camera) for scene in chosen]
 
 
 def _picture(scene: Scene, result: CalibrationResult, camera: CameraResult) -> dict[str, Any]:

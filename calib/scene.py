@@ -9,15 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heatnet.calib.depth_choice import DepthChoice
+from heatnet.calib.edge_stereo import sharpen_depth
 from heatnet.calib.edges import EdgeConfig, find_edges
 from heatnet.calib.landmarks import Landmarks, place_edges
-from heatnet.calib.matching import ThermalGradient
+from heatnet.calib.matching import GradientImage
 from heatnet.calib.motion import CamMotion
+from heatnet.calib.parallel import side_by_side
 from heatnet.calib.rig import Rig
 from heatnet.calib.solve import Observation
 from heatnet.calib.views import View, Views
 from heatnet.errors import CalibrationError
-from heatnet.progress import track
 
 log = logging.getLogger(__name__)
 LEAST_POINTS = 1500
@@ -40,17 +41,23 @@ def prepare(views: Views, rig: Rig, edges: EdgeConfig, choice: DepthChoice) -> t
 
     Raises CalibrationError where too few edge points remain.
     """
-    scenes: list[Scene] = []
-    for index, view in enumerate(track(views.views, "Finding edges and depth")):
-        if scenes and _repeats(view, scenes[-1].view):
-            continue
+
+    def scene_of(index: int) -> Scene | None:
+        view = views.views[index]
         motion = CamMotion(views.trajectories[view.recording], rig.body)
         depth = choice.of(view, motion)
         if depth is None:
-            continue
+            return None
         landmarks = place_edges(find_edges(view.left, edges), rig.rgb_left, depth)
-        if len(landmarks) >= LEAST_POINTS_A_VIEW:
-            scenes.append(Scene(index, view, landmarks, motion))
+        if choice.by_stereo and view.right is not None:
+            landmarks = sharpen_depth(landmarks, rig.rgb_left, rig.rgb[1], view.right, edges)
+        return Scene(index, view, landmarks, motion)
+
+    scenes: list[Scene] = []
+    for scene in side_by_side(scene_of, range(len(views.views)), "Finding edges and depth"):
+        known = scene is not None and len(scene.landmarks) >= LEAST_POINTS_A_VIEW
+        if scene is not None and known and not (scenes and _repeats(scene.view, scenes[-1].view)):
+            scenes.append(scene)
     total = sum(len(s.landmarks) for s in scenes)
     if total < LEAST_POINTS:
         raise CalibrationError(
@@ -91,7 +98,7 @@ def _observe(scene: Scene, stamp_ns: int, pixels: NDArray[np.uint16], sigma_px: 
     return Observation(
         scene.index,
         stamp_ns,
-        ThermalGradient.of(pixels, sigma_px),
+        GradientImage.of_thermal(pixels, sigma_px),
         motion.apply(points),
         motion.apply(scene.landmarks.along),
         (after.apply(points) - before.apply(points)) / seconds,
