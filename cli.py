@@ -194,6 +194,62 @@ def calibrate(
     show(result.as_dict(), as_json, lines)
 
 
+@main.command()
+@click.argument("recordings", nargs=-1, required=True, type=PATH)
+@click.option("--rig", "rig_file", required=True, type=PATH, help="Kalibr camchain: the calibration in question.")
+@click.option(
+    "--tolerance",
+    "tolerance_px",
+    type=click.FloatRange(0, min_open=True),
+    default=0.5,
+    show_default=True,
+    metavar="PX",
+    help="Mean alignment error, at 5 to 200 m, above which a calibration is wrong.",
+)
+@click.option(
+    "--depth",
+    type=click.Choice(["auto", "stereo", "lidar", "none"]),
+    default="auto",
+    show_default=True,
+    help="Of edges.",
+)
+@click.option("--thermal", multiple=True, metavar="TOPIC", help="Count this topic as thermal (repeatable).")
+@salvage_option
+@common
+def check(
+    recordings: tuple[Path, ...],
+    rig_file: Path,
+    tolerance_px: float,
+    depth: str,
+    thermal: tuple[str, ...],
+    salvage: bool,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Say whether the thermal cameras of a rig are still calibrated, by RECORDINGS of street scenes.
+
+    Exits 0 for pass, 1 for fail, 3 for inconclusive; the reason is printed.
+
+    \b
+    heatnet check today.bag --rig calibration.yaml
+    heatnet check today.bag --rig calibration.yaml --tolerance 1 --json
+    """
+    from heatnet.calib.check import CheckConfig
+    from heatnet.calib.check import check as run
+    from heatnet.calib.pipeline import CalibrationConfig
+    from heatnet.dataset_tools.recording import read_recorded_rig
+    from heatnet.dataset_tools.views import ViewsConfig, load_views
+
+    rig = read_recorded_rig(rig_file, recordings[0], thermal)
+    views = load_views(recordings, rig, ViewsConfig(lidar=depth in ("auto", "lidar"), salvage=salvage))
+    result = run(views, rig, CheckConfig(tolerance_px, CalibrationConfig(depth=depth, seed=seed)))
+    show(result.as_dict(), as_json, [*result.lines(), result.status])
+    if result.status == "fail":
+        raise HeatNetError(f"{rig_file}: no longer right; calibrate again")
+    if result.status == "inconclusive":
+        click.get_current_context().exit(3)
+
+
 @main.command("build-dataset")
 @click.argument("recordings", nargs=-1, required=True, type=PATH)
 @click.option("--calibration", required=True, type=PATH, help="The camchain that calibrate wrote.")
@@ -345,16 +401,17 @@ def import_dataset(
 @main.command()
 @click.argument("path", metavar="RECORDING|DATASET", type=PATH)
 @click.option("--sheet", type=PATH, help="Of a dataset: write a contact sheet (PNG).")
+@click.option("--figures", type=PATH, help="Of a dataset: draw pairs, gaps, sun, classes and thermal counts (PNG).")
 @common
-def inspect(path: Path, sheet: Path | None, seed: int, as_json: bool) -> None:
+def inspect(path: Path, sheet: Path | None, figures: Path | None, seed: int, as_json: bool) -> None:
     """Say what is in a recording (topics, rates, gaps) or in a dataset (counts, classes, domains).
 
     \b
     heatnet inspect day.bag
-    heatnet inspect dataset --sheet sheet.png
+    heatnet inspect dataset --sheet sheet.png --figures figures.png
     """
     if (path / "manifest.json").exists():
-        _inspect_dataset(path, sheet, as_json)
+        _inspect_dataset(path, sheet, figures, as_json)
         return
     from heatnet.dataset_tools.inspect_recording import inspect_recording
 
@@ -363,14 +420,15 @@ def inspect(path: Path, sheet: Path | None, seed: int, as_json: bool) -> None:
     show(summary.as_dict(), as_json, recording_lines(summary))
 
 
-def _inspect_dataset(path: Path, sheet: Path | None, as_json: bool) -> None:
+def _inspect_dataset(path: Path, sheet: Path | None, figures: Path | None, as_json: bool) -> None:
     from heatnet.dataset_tools.inspect_dataset import contact_sheet, inspect_dataset
     from heatnet.dataset_tools.shards import Dataset
 
-    summary = inspect_dataset(path)
+    summary = inspect_dataset(path, figures)
     if sheet is not None:
         contact_sheet(Dataset.open(path), sheet)
-    written = [f"contact sheet: {sheet}"] if sheet else []
+    named = {"contact sheet": sheet, "figures": figures}
+    written = [f"{what}: {file}" for what, file in named.items() if file]
     show(summary.as_dict(), as_json, [*dataset_lines(summary), *written])
 
 

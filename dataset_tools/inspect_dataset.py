@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heatnet.dataset_tools.classes import CLASS_NAMES, coloured
+from heatnet.dataset_tools.inspect_figures import Observations, write_figures
 from heatnet.dataset_tools.manifest import DOMAINS, SPLITS
 from heatnet.dataset_tools.shards import Dataset, Sample, SampleRef
 from heatnet.errors import HeatNetError
@@ -58,44 +59,48 @@ class DatasetSummary:
         return asdict(self)
 
 
-def inspect_dataset(root: Path) -> DatasetSummary:
-    """Read every sample of the dataset `root` once and say what there is. Raises DatasetError."""
+def inspect_dataset(root: Path, figures: Path | None = None) -> DatasetSummary:
+    """Read every sample of the dataset `root` once and say what there is; draw it into the PNG `figures`.
+
+    Raises DatasetError where the dataset cannot be read, HeatNetError where the picture cannot be written.
+    """
     dataset = Dataset.open(root)
     records = dataset.manifest.shards
-    groups = [
-        _group(dataset, split, domain, refs)
+    found = {
+        (split, domain): _group(dataset, split, domain, refs)
         for split in SPLITS
         for domain in DOMAINS
         if (refs := dataset.refs(split, domain))
-    ]
+    }
+    if figures is not None:
+        write_figures([observed for _, observed in found.values()], figures)
     return DatasetSummary(
         str(root),
         (records[0].width, records[0].height) if records else (0, 0),
         len(records),
         sum(record.bytes for record in records),
-        tuple(groups),
+        tuple(group for group, _ in found.values()),
         dict(dataset.manifest.drops),
         tuple(str(entry.get("name")) for entry in dataset.manifest.provenance),
         dict(dataset.manifest.config),
     )
 
 
-def _group(dataset: Dataset, split: str, domain: str, refs: list[SampleRef]) -> GroupSummary:
+def _group(dataset: Dataset, split: str, domain: str, refs: list[SampleRef]) -> tuple[GroupSummary, Observations]:
     counts = np.zeros(1 << 16, np.int64)
-    classes = np.zeros(len(CLASS_NAMES), np.int64)
-    elevations, lags, valid = [], [], []
+    elevations, stamps, lags, valid = [], [], [], []
     for ref in track(refs, f"{split} {domain}"):
         sample = dataset.read(ref)
         valid.append(float(sample.valid.mean()))
         counts += np.bincount(sample.thermal[sample.valid > 0], minlength=len(counts))
         elevations.append(sample.sun_elevation_deg)
+        stamps.append(sample.rgb_stamp_ns)
         if sample.rgb_stamp_ns > 0 and sample.thermal_stamp_ns != sample.rgb_stamp_ns:
             lags.append((sample.thermal_stamp_ns - sample.rgb_stamp_ns) / 1e6)
-        if sample.label is not None:
-            classes += np.bincount(sample.label.ravel(), minlength=len(classes))[: len(classes)]
+    classes = dataset.class_pixels(refs).sum(axis=0)
     sources = sorted({ref.label_source for ref in refs if ref.label_source is not None})
     known = [e for e in elevations if np.isfinite(e)]
-    return GroupSummary(
+    summary = GroupSummary(
         split,
         domain,
         len(refs),
@@ -108,6 +113,7 @@ def _group(dataset: Dataset, split: str, domain: str, refs: list[SampleRef]) -> 
         float(np.mean(valid)),
         _shares(classes),
     )
+    return summary, Observations(split, domain, np.array(stamps, np.int64), np.array(elevations), counts, classes)
 
 
 def _percentiles(histogram: NDArray[np.int64]) -> tuple[float, float, float]:

@@ -36,8 +36,15 @@ def test_the_contact_sheet_shows_every_group(tmp_path: Path) -> None:
     assert sheet is not None and sheet.shape == (3 * (264 + 22), 5 * 352, 3) and sheet.std() > 20
 
 
+def test_the_figures_are_drawn_from_what_is_there(tmp_path: Path) -> None:
+    make_dataset(tmp_path / "d", {"train": [make_sample(i) for i in range(9)], "test": [make_sample(20)]})
+    inspect_dataset(tmp_path / "d", tmp_path / "figures.png")
+    picture = cv2.imread(str(tmp_path / "figures.png"))
+    assert picture is not None and picture.shape == (800, 1400, 3) and picture.std() > 20
+
+
 def test_an_empty_dataset_can_be_looked_at(tmp_path: Path) -> None:
     write_manifest(tmp_path, Manifest())
-    assert inspect_dataset(tmp_path).groups == ()
+    assert inspect_dataset(tmp_path, tmp_path / "figures.png").groups == ()
     contact_sheet(Dataset.open(tmp_path), tmp_path / "sheet.png")
     assert (tmp_path / "sheet.png").is_file()

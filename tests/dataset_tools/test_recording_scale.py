@@ -3,7 +3,6 @@
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -53,7 +52,8 @@ logging.disable()
 source, work, step = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 whole, dice, slowest, counts = source.read_bytes(), random.Random(1), 0.0, []
 changed = work / f"changed{source.suffix}"
-trials = [("cut", percent) for percent in range(0, 101, step)] + [("bytes", n) for n in (1, 1, 1, 10, 10, 100, 1000, 0.1, 0.1, 0.1)]
+trials = [("cut", percent) for percent in range(0, 101, step)]
+trials += [("bytes", n) for n in (1, 1, 1, 10, 10, 100, 1000, 0.1, 0.1, 0.1)]
 for kind, amount in trials:
     data = bytearray(whole if kind == "bytes" else whole[: len(whole) * amount // 100])
     for _ in range(0 if kind == "cut" else int(amount if amount >= 1 else amount * len(data))):
