@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from heatnet.calib.camera import Camera
 from heatnet.calib.parameters import Estimate
 from heatnet.calib.rig import RigCamera
 from heatnet.calib.scene import Scene
@@ -18,6 +19,7 @@ NEAR_M, FAR_M = 4.0, 80.0
 CONTRAST = 3.0  # limit of the evening out
 SHADES = 6  # colours between near and far
 HALF_PX = 3.0  # half the length of a stroke along its edge
+TENTHS = 10
 STRIDE_PX = 8  # rays are computed for so many pixels, and interpolated between
 
 
@@ -30,17 +32,14 @@ class Strokes:
     depths_m: Array  # (N,)
 
     def paths(self) -> list[tuple[str, str]]:
-        """(colour, SVG path) of the strokes of each shade, near red, far blue; far ones first."""
+        """(colour, SVG path in tenths of pixels) of the strokes of each shade, near red, far blue; far ones first."""
         share = np.log(np.clip(self.depths_m, NEAR_M, FAR_M) / NEAR_M) / np.log(FAR_M / NEAR_M)
         shade = np.minimum((share * SHADES).astype(np.int64), SHADES - 1)
-        starts, steps = np.rint(10 * (self.pixels - self.along)) / 10, np.rint(20 * self.along) / 10
+        starts, steps = np.rint(TENTHS * (self.pixels - self.along)), np.rint(2 * TENTHS * self.along)
+        strokes = np.concatenate([starts, steps], axis=1).astype(np.int64)
         paths = []
         for i in range(SHADES - 1, -1, -1):
-            mine = np.flatnonzero(shade == i)
-            text = "".join(
-                f"M{x:g} {y:g}l{u:g} {v:g}" for (x, y), (u, v) in zip(starts[mine], steps[mine], strict=True)
-            )
-            paths.append((_colour(i), text))
+            paths.append((_colour(i), "".join(f"M{x} {y}l{u} {v}" for x, y, u, v in strokes[shade == i].tolist())))
         return paths
 
 
@@ -81,21 +80,22 @@ def grey(pixels: NDArray[np.uint16]) -> Picture:
 def rgb_in_thermal(scene: Scene, frame: ThermalFrame, estimate: Estimate, left: RigCamera) -> Picture:
     """The left RGB image (H, W, 3) bent into a thermal frame; between the landmarks the nearest one tells the depth."""
     placed, _ = _placed(scene, frame, estimate)
-    depth = _spread(placed, estimate)
-    rays = _rays(estimate)
-    points = (rays * depth[..., None]).reshape(-1, 3)
+    width, height = estimate.camera.resolution
+    small = estimate.camera.scaled(width // 2, height // 2)  # maps vary slowly; half of the pixels each way will do
+    points = (_rays(small) * _spread(placed, small)[..., None]).reshape(-1, 3)
     back = estimate.cam_from_cam0.inverse().apply(points)
     at_key = scene.motion.between(scene.view.stamp_ns, frame.stamp_ns).apply(back)
     pixels, real = left.camera.project(left.cam_from_cam0.apply(at_key))
-    columns, rows = np.where(real[:, None], pixels, -10).astype(np.float32).T.reshape(2, *depth.shape)
+    maps = np.where(real[:, None], pixels, -10).astype(np.float32).reshape(height // 2, width // 2, 2)
+    columns, rows = (cv2.resize(maps[..., i], (width, height), interpolation=cv2.INTER_LINEAR) for i in (0, 1))
     return np.asarray(cv2.remap(scene.view.left, columns, rows, cv2.INTER_LINEAR), np.uint8)
 
 
-def _spread(placed: Array, estimate: Estimate) -> Array:
+def _spread(placed: Array, camera: Camera) -> Array:
     """Depth (H, W): everywhere that of the nearest landmark in the image, smoothed a little."""
-    width, height = estimate.camera.resolution
-    pixels, real = estimate.camera.project(placed)
-    inside = real & estimate.camera.sees(pixels)
+    width, height = camera.resolution
+    pixels, real = camera.project(placed)
+    inside = real & camera.sees(pixels)
     columns, rows = np.rint(pixels[inside]).astype(np.int64).T
     empty = np.ones((height, width), np.uint8)
     inverse = np.zeros((height, width), np.float32)
@@ -106,14 +106,14 @@ def _spread(placed: Array, estimate: Estimate) -> Array:
     _, labels = cv2.distanceTransformWithLabels(empty, cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL)
     known = np.zeros(int(labels.max()) + 1, np.float32)
     known[labels[rows, columns]] = inverse[rows, columns]
-    return np.asarray(1 / np.maximum(cv2.medianBlur(known[labels], 5), 1 / 500), np.float64)
+    return np.asarray(1 / np.maximum(cv2.medianBlur(known[labels], 3), 1 / 500), np.float64)
 
 
-def _rays(estimate: Estimate) -> NDArray[Any]:
-    """Rays (H, W, 3) with z = 1 of the thermal pixels."""
-    width, height = estimate.camera.resolution
+def _rays(camera: Camera) -> NDArray[Any]:
+    """Rays (H, W, 3) with z = 1 of the pixels."""
+    width, height = camera.resolution
     grid = np.stack(np.meshgrid(*(np.arange(0.0, n + STRIDE_PX, STRIDE_PX) for n in (width, height))), -1)
-    rays, _ = estimate.camera.unproject(grid.reshape(-1, 2))
+    rays, _ = camera.unproject(grid.reshape(-1, 2))
     across, down = (np.arange(n, dtype=np.float32) / STRIDE_PX for n in (width, height))
     columns, rows = np.meshgrid(across, down)
     return cv2.remap(rays.reshape(grid.shape[0], -1, 3), columns, rows, cv2.INTER_LINEAR)

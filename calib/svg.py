@@ -1,5 +1,6 @@
 """Small drawings as SVG text: maps of values with a colour bar, and curves with their spread."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,10 +26,17 @@ class Scale:
 
     def colour(self, value: float) -> str:
         """The colour of a value."""
-        share = float(np.clip((value - self.low) / max(self.high - self.low, 1e-12), 0, 1)) * (len(self.colours) - 1)
-        first = min(int(share), len(self.colours) - 2)
-        low, high = (np.array([int(c[i : i + 2], 16) for i in (1, 3, 5)]) for c in self.colours[first : first + 2])
-        return "#" + "".join(f"{int(v):02x}" for v in np.rint(low + (share - first) * (high - low)))
+        share = (value - self.low) / max(self.high - self.low, 1e-12)
+        return _shades(self.colours)[round(255 * min(max(share, 0.0), 1.0))]
+
+
+@functools.cache
+def _shades(colours: tuple[str, ...]) -> tuple[str, ...]:
+    """256 colours from the first of `colours` to the last."""
+    anchors = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in colours])
+    places = np.linspace(0, len(colours) - 1, 256)
+    channels = [np.rint(np.interp(places, np.arange(len(colours)), channel)).astype(int) for channel in anchors.T]
+    return tuple(f"#{r:02x}{g:02x}{b:02x}" for r, g, b in zip(*channels, strict=True))
 
 
 def heat_map(values: Array, size: tuple[int, int], scale: Scale, title: str, over: str = "") -> str:
