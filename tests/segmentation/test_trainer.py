@@ -254,10 +254,10 @@ def test_every_kind_of_run_trains_to_its_end(toy_dataset: Path, tmp_path: Path, 
 
 def test_labels_that_a_teacher_made_before_are_kept(toy_dataset: Path, tmp_path: Path, toy_run: Path) -> None:
     made = toy_run / "labels" / "night"
-    before = {path.name: path.stat().st_mtime_ns for path in made.glob("*.npz")}
+    before = {path.name: path.stat().st_mtime_ns for path in made.glob("*.npy")}
     with contextlib.suppress(TrainingError):
         train(toy_dataset, toy_run, tiny(), resume=True)
-    assert before and before == {path.name: path.stat().st_mtime_ns for path in made.glob("*.npz")}
+    assert before and before == {path.name: path.stat().st_mtime_ns for path in made.glob("*.npy")}
 
 
 def test_settings_are_given_by_name() -> None:
