@@ -21,7 +21,7 @@ BENDS = (-0.1, -0.05, 0.05, 0.1)  # of k2
 BENT_RADIUS_2 = 0.2  # squared radius at which k1 makes up for the bend: most edges lie about there
 ROUNDS = 4
 BETTER = 0.002  # of agreement
-SETTLE_BENT = (Stage(8, 1.5, ("rotation", "f", "k1"), 3, 1, 6_000), APPROACH[-1])
+SETTLE_BENT = (Stage(8, 2.7, 1.5, ("rotation", "f", "k1"), 3, 1, 6_000), APPROACH[-1])
 
 
 def find_basin(

@@ -27,6 +27,7 @@ class DepthChoice:
     name: str  # stereo, lidar, stereo and lidar, or none
     of: Callable[[View, CamMotion], DepthImage | None]  # None where a key frame has none
     notes: tuple[str, ...] = ()  # what is assumed, in plain words
+    by_stereo: bool = False  # whether edges may be looked for in the right image
 
 
 def choose_depth(kind: str, views: Views, rig: Rig) -> DepthChoice:
@@ -83,7 +84,7 @@ def _measured(stereo: StereoDepth | None, lidar: LidarDepth | None, notes: tuple
         return replace(by_lidar, depth_m=continued(by_lidar.depth_m))
 
     names = [name for name, source in (("stereo", stereo), ("lidar", lidar)) if source is not None]
-    return DepthChoice(" and ".join(names), of, notes)
+    return DepthChoice(" and ".join(names), of, notes, stereo is not None)
 
 
 def fuse(stereo: DepthImage, lidar: DepthImage) -> DepthImage:

@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 Plane = NDArray[np.float32]
+# Between linear sensors (1) and images encoded for displays (2.2); an edge is 0.1 px off at the wrong end.
+LIGHT: Plane = (np.arange(256) ** 1.5).astype(np.float32)
+CLIPPED = 250  # a value from which on the sensor may have been saturated
+CLIPPED_REACH_PX = 4  # edges this near to saturated pixels are those of the glare
 
 
 @dataclass(frozen=True)
@@ -18,9 +22,9 @@ class EdgeConfig:
     """Where edges are looked for and how many are kept."""
 
     sigma_px: float = 1.6  # blur of the RGB image: about what the thermal optics do at half the resolution
-    noise_multiple: float = 6.0  # an edge stands this many noise deviations out of the gradient
+    noise_multiple: float = 4.0  # an edge stands this many noise deviations out of the gradient
     cell_px: int = 96  # the strongest of every cell are kept, so that no part of the image dominates
-    per_cell: int = 40
+    per_cell: int = 60
     spacing_px: int = 5  # one edge point a little square: neighbours say the same
 
 
@@ -52,9 +56,10 @@ def colour_gradient(rgb: NDArray[np.uint8], sigma_px: float) -> tuple[Plane, Pla
     """Gradient (H, W) twice of an image (H, W, 3): the channels added up, each turned to the side of the strongest.
 
     Green counts twice: red and blue together have as many samples under a Bayer pattern, and it takes all three to know
-    where an edge is between the samples. Square roots even out photon noise.
+    where an edge is between the samples. Values count as light: blurred by a lens and then encoded for display, the
+    steepest place of an edge lies on its dark side.
     """
-    planes = [gradient(np.sqrt(rgb[..., c].astype(np.float32)), sigma_px) for c in range(3)]
+    planes = [gradient(LIGHT[rgb[..., c]], sigma_px) for c in range(3)]
     x, y = (np.stack(axis) for axis in zip(*planes, strict=True))
     x[1] *= 2
     y[1] *= 2
@@ -74,11 +79,18 @@ def find_edges(rgb: NDArray[np.uint8], config: EdgeConfig) -> EdgePoints:
     x, y = colour_gradient(rgb, config.sigma_px)
     magnitude = np.hypot(x, y)
     noise = noise_of(magnitude)
-    rows, columns = np.nonzero(_candidates(magnitude, config.noise_multiple * noise))
+    rows, columns = np.nonzero(_candidates(magnitude, config.noise_multiple * noise) & ~_glaring(rgb))
     points = _refine(x, y, magnitude, rows, columns)
     points = EdgePoints(points.pixels, points.normals, points.strengths / noise)
     points = points.pick(_strongest_a_cell(points, config.spacing_px, 1))
     return points.pick(_strongest_a_cell(points, config.cell_px, config.per_cell))
+
+
+def _glaring(rgb: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Pixels (H, W) at or beside saturated ones: lamps and lit windows by night, the sun."""
+    size = 2 * CLIPPED_REACH_PX + 1
+    clipped = (rgb.max(axis=-1) >= CLIPPED).astype(np.uint8)
+    return np.asarray(cv2.dilate(clipped, np.ones((size, size), np.uint8)), dtype=np.bool_)
 
 
 def _candidates(magnitude: Plane, threshold: float) -> NDArray[np.bool_]:

@@ -14,15 +14,15 @@ OPTICS_VARIANCE = 0.4  # px squared: a Gaussian of 0.63 px
 
 
 @dataclass(frozen=True)
-class ThermalGradient:
-    """Gradient of a thermal image in deviations of its noise."""
+class GradientImage:
+    """Gradient (H, W) by x and by y of an image, in deviations of its noise."""
 
     x: Plane
     y: Plane
 
     @staticmethod
-    def of(pixels: NDArray[np.uint16], sigma_px: float) -> "ThermalGradient":
-        """Of raw counts (H, W) under a Gaussian of `sigma_px`, with the blur of ordinary optics taken out.
+    def of_thermal(pixels: NDArray[np.uint16], sigma_px: float) -> "GradientImage":
+        """Of raw thermal counts (H, W) under a Gaussian of `sigma_px`, with the blur of ordinary optics taken out.
 
         Under blur, edges side by side push or pull each other, by tenths of a pixel and all along a street to the same
         side; running the heat equation backwards by one step takes most of that away.
@@ -30,7 +30,7 @@ class ThermalGradient:
         counts = pixels.astype(np.float32)
         x, y = gradient(counts - np.float32(OPTICS_VARIANCE / 2) * cv2.Laplacian(counts, cv2.CV_32F), sigma_px)
         noise = np.float32(noise_of(np.hypot(x, y)))
-        return ThermalGradient(x / noise, y / noise)
+        return GradientImage(x / noise, y / noise)
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Search:
     cosine: float = 0.9  # of the angle between the edge and the thermal gradient
 
 
-def search(image: ThermalGradient, pixels: Array, normals: Array, config: Search) -> tuple[Array, Array]:
+def search(image: GradientImage, pixels: Array, normals: Array, config: Search) -> tuple[Array, Array]:
     """Offsets (N,) in pixels along `normals` (N, 2) from `pixels` (N, 2) to the thermal edge, NaN where there is none.
 
     Also returns the strengths (N,) of the edges found.

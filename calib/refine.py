@@ -34,7 +34,8 @@ APPROACH = (
 )
 SETTLE = (
     Stage(6, 1.5, 1.2, ("",), 3, 1, 12_000),
-    Stage(3, 0.6, 0.7, ("",), 3, EVERY_FRAME, 20_000),
+    Stage(3, 0.8, 0.7, ("",), 4, EVERY_FRAME, 20_000),
+    Stage(2, 0.4, 0.3, ("",), 4, EVERY_FRAME, 20_000),
 )
 FINAL = Stage(2, 0.24, 0.3, ("",), 6, EVERY_FRAME, 60_000)
 MATCH_SIGMA_PX = 1.0  # worth of one match: 0.2 px each, and two dozen neighbours that err alike

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from heatnet.calib.matching import Search, ThermalGradient, search
+from heatnet.calib.matching import GradientImage, Search, search
 from heatnet.calib.parameters import Estimate, Prior
 
 Array = NDArray[np.float64]
@@ -22,7 +22,7 @@ class Observation:
 
     view: int
     stamp_ns: int
-    image: ThermalGradient
+    image: GradientImage
     points: Array  # (N, 3) in cam0 at the thermal frame's stamp
     along: Array  # (N, 3) likewise
     velocities: Array  # (N, 3) m/s in cam0

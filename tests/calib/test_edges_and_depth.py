@@ -8,7 +8,7 @@ from calib_corridor import true_rig
 from heatnet.calib.depth import StereoDepth
 from heatnet.calib.edges import EdgeConfig, find_edges, sample
 from heatnet.calib.landmarks import place_edges
-from heatnet.calib.matching import Search, ThermalGradient, search
+from heatnet.calib.matching import Search, GradientImage, search
 from heatnet.calib.rig import Rig
 from heatnet.calib.views import Views
 
@@ -36,7 +36,7 @@ def test_thermal_search_finds_an_edge_to_a_twentieth_of_a_pixel() -> None:
     centre, radius = (100.2, 80.6), 45.0
     generator = np.random.default_rng(0)
     blurred = cv2.GaussianBlur(disc(radius, centre, (160, 200)), (0, 0), 0.6)
-    image = ThermalGradient.of((22000 + 500 * blurred + generator.normal(0, 5, blurred.shape)).astype(np.uint16), 0.5)
+    image = GradientImage.of_thermal((22000 + 500 * blurred + generator.normal(0, 5, blurred.shape)).astype(np.uint16), 0.5)
     angles = np.linspace(0, 2 * np.pi, 90, endpoint=False)
     normals = np.stack([np.cos(angles), np.sin(angles)], 1)
     ahead = generator.uniform(-3, 3, (90, 1))
@@ -49,7 +49,7 @@ def test_thermal_search_finds_an_edge_to_a_twentieth_of_a_pixel() -> None:
 def test_two_edges_alike_within_reach_are_ambiguous() -> None:
     columns = np.zeros((80, 120), np.float32)
     columns[:, 50:60] = 500
-    image = ThermalGradient.of(
+    image = GradientImage.of_thermal(
         (22000 + columns + np.random.default_rng(0).normal(0, 4, columns.shape)).astype(np.uint16), 0.7
     )
     pixels, normals = np.array([[55.0, 40.0]]), np.array([[1.0, 0.0]])

@@ -1,0 +1,84 @@
+"""Depth of an edge from the edge itself: found again in the right RGB image.
+
+Window matching, as stereo does it, blends the depths of both sides of an edge and locks on whole pixels; the edge
+itself is known to a few hundredths of a pixel in both images, and both err alike.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heatnet.calib.edges import EdgeConfig, colour_gradient, noise_of, sample
+from heatnet.calib.landmarks import Landmarks
+from heatnet.calib.matching import GradientImage, Search, search
+from heatnet.calib.rig import RigCamera
+
+Array = NDArray[np.float64]
+RADII_PX = (3.0, 1.0)  # of the search, one a round
+LEAST_SINE = 0.4  # between an edge and its epipolar line: edges along it tell nothing about depth
+ALIKE = 2.0  # the two edges' strengths differ at most by this factor
+STEP = 0.01  # share of the depth by which the derivative is taken
+LARGEST_CHANGE = 0.3  # share of the depth a round
+
+
+@dataclass(frozen=True)
+class _Prediction:
+    """Where landmarks lie in the right image."""
+
+    pixels: Array  # (N, 2)
+    normals: Array  # (N, 2) unit vectors to the side that is brighter in the left image
+    by_nearness: Array  # (N, 2) derivative of the pixels by the logarithm of the inverse depth
+    seen: NDArray[np.bool_]  # (N,)
+
+
+def sharpen_depth(
+    landmarks: Landmarks, left: RigCamera, right: RigCamera, right_rgb: NDArray[np.uint8], config: EdgeConfig
+) -> Landmarks:
+    """The landmarks with the depth at which their edges lie on those of the right raw image (H, W, 3).
+
+    Landmarks whose edge is not found again, or runs along its epipolar line, keep their depth.
+    """
+    x, y = colour_gradient(right_rgb, config.sigma_px)
+    noise = np.float32(noise_of(np.hypot(x, y)))
+    image = GradientImage(x / noise, y / noise)
+    points, along = left.cam_from_cam0.apply(landmarks.points), left.cam_from_cam0.apply(landmarks.along)
+    factors = np.ones(len(landmarks))
+    found = np.ones(len(landmarks), dtype=np.bool_)
+    for radius in RADII_PX:
+        prediction = _predict(points * factors[:, None], along * factors[:, None], left, right)
+        change = _nearer_by(prediction, image, landmarks.strengths, radius)
+        found &= np.isfinite(change)
+        factors /= 1 + np.clip(np.where(found, change, 0.0), -LARGEST_CHANGE, LARGEST_CHANGE)
+    factors = np.where(found, factors, 1.0)[:, None]
+    cam0 = left.cam_from_cam0.inverse()
+    return replace(landmarks, points=cam0.apply(points * factors), along=cam0.apply(along * factors))
+
+
+def _predict(points: Array, along: Array, left: RigCamera, right: RigCamera) -> _Prediction:
+    """Of points (N, 3) and second points of their edges, in the left camera."""
+    right_from_left = right.cam_from_cam0 @ left.cam_from_cam0.inverse()
+    pixels, real = right.camera.project(right_from_left.apply(points))
+    beside, also = right.camera.project(right_from_left.apply(along))
+    farther, _ = right.camera.project(right_from_left.apply(points * (1 + STEP)))
+    tangents = beside - pixels
+    length = np.hypot(*tangents.T)
+    normals = tangents[:, ::-1] * np.array([-1.0, 1.0]) / np.maximum(length, 1e-9)[:, None]
+    seen = real & also & right.camera.sees(pixels, 5.0) & (length > 1e-6)
+    return _Prediction(pixels, normals, (pixels - farther) / STEP, seen)
+
+
+def _nearer_by(prediction: _Prediction, image: GradientImage, strengths: Array, radius_px: float) -> Array:
+    """By which share (N,) the inverse depth grows for the edges to meet, NaN where they do not."""
+    index = np.flatnonzero(prediction.seen)
+    pixels, normals = prediction.pixels[index], prediction.normals[index]
+    offsets, tops = search(image, pixels, normals, Search(radius_px))
+    places = np.where(np.isfinite(offsets)[:, None], pixels + offsets[:, None] * normals, 0.0)
+    signed = sample(image.x, places) * normals[:, 0] + sample(image.y, places) * normals[:, 1]
+    slope = prediction.by_nearness[index]
+    across = np.einsum("ni,ni->n", slope, normals)
+    ratio = tops / np.maximum(strengths[index], 1e-9)
+    good = (signed > 0) & (np.abs(across) > LEAST_SINE * np.hypot(*slope.T)) & (ratio > 1 / ALIKE) & (ratio < ALIKE)
+    change = np.full(len(prediction.pixels), np.nan)
+    change[index[good]] = offsets[good] / across[good]
+    return change
