@@ -110,6 +110,7 @@ class _Source:
 
     @property
     def name(self) -> str:
+        """Of the recording's file."""
         return self.plan.path.name
 
     def drops(self, records: Sequence[ShardRecord]) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Collection, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -44,13 +45,11 @@ class BagRecording(Recording):
         skipped: list[RecordingError] | None = None,
     ) -> Iterator[tuple[str, Message]]:
         """See Recording."""
-        self.require(topics)
-        sets = {topic: frozenset(int(s) for s in stamps) for topic, stamps in (wanted or {}).items()}
+        chosen = self.wanted(topics, wanted)
         for raw in self._source.read(topics):
             topic = raw.channel.topic
-            if topic in sets and self._stamp(raw) not in sets[topic]:
-                continue
-            yield from ((topic, message) for message in self._decode(raw, skipped))
+            if chosen.holds(topic, partial(self._stamp, raw)):
+                yield from ((topic, message) for message in self._decode(raw, skipped))
 
     def _decode(self, raw: RawMessage, skipped: list[RecordingError] | None) -> list[Message]:
         if raw.channel.message_type not in DECODERS:

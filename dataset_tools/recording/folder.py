@@ -70,11 +70,10 @@ class FolderRecording(Recording):
         skipped: list[RecordingError] | None = None,
     ) -> Iterator[tuple[str, Message]]:
         """See Recording."""
-        self.require(topics)
-        sets = {topic: frozenset(int(s) for s in stamps) for topic, stamps in (wanted or {}).items()}
+        chosen = self.wanted(topics, wanted)
         frames = sorted((stamp, topic, file) for topic in set(topics) for stamp, file in self._files[topic])
         for stamp, topic, file in frames:
-            if topic in sets and stamp not in sets[topic]:
+            if not chosen.holds(topic, lambda stamp=stamp: stamp):  # type: ignore[misc]
                 continue
             try:
                 yield topic, _read(file, stamp, topic)

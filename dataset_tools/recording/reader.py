@@ -1,7 +1,7 @@
 """The one interface over every kind of recording."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +19,17 @@ class Timeline:
 
     stamps_ns: NDArray[np.int64]  # (N,) header stamps
     log_ns: NDArray[np.int64]  # (N,) the recorder's clock
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which messages are to be decoded."""
+
+    stamps_ns: dict[str, frozenset[int]]  # by topic; all messages of a topic that is not named
+
+    def holds(self, topic: str, stamp_ns: Callable[[], int | None]) -> bool:
+        """Whether a message is wanted; its stamp is asked for only where that matters."""
+        return topic not in self.stamps_ns or stamp_ns() in self.stamps_ns[topic]
 
 
 class Recording(ABC):
@@ -72,6 +83,11 @@ class Recording(ABC):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
+
+    def wanted(self, topics: Collection[str], stamps: Mapping[str, Collection[int]] | None) -> "Wanted":
+        """What `messages` was asked for. Raises RecordingError where one of `topics` is not in the recording."""
+        self.require(topics)
+        return Wanted({topic: frozenset(int(s) for s in some) for topic, some in (stamps or {}).items()})
 
     def require(self, topics: Collection[str]) -> None:
         """Raise RecordingError where one of `topics` is not in the recording."""

@@ -111,6 +111,7 @@ def _boundary(site: Site, side: Side, s: float, length: float) -> list[Mesh]:
     state = int(rng.integers(1 << 30))
 
     def piece() -> Mesh:
+        """One piece, its middle not yet at 0."""
         again = np.random.default_rng(state)  # all pieces alike
         if kind == "hedge":
             return make_hedge(step, float(again.uniform(0.8, 1.4)), again, site.table)
@@ -205,10 +206,7 @@ def _small_things(site: Site, side: Side) -> Mesh:
                 _at(site, signs[int(rng.integers(6))], s + jitter, side, edge, np.pi + face if side.sign < 0 else face)
             )
         elif draw < 0.62:
-            for k in range(int(rng.integers(1, 4))):
-                bicycle = bicycles[int(rng.integers(5))]
-                turn = float(rng.normal(0, 0.12)) + np.pi * (rng.random() < 0.5)
-                parts.append(_at(site, bicycle, s + jitter + 0.15 * k, side, side.walk - 0.3 - 0.28 * k, turn))
+            parts += _bicycles(site, side, bicycles, s + jitter)
         elif draw < 0.75:
             parts += [_at(site, bollard, s + 1.5 * k, side, edge) for k in range(4)]
         elif draw < 0.87:
@@ -216,3 +214,13 @@ def _small_things(site: Site, side: Side) -> Mesh:
                 _at(site, bins[int(rng.integers(3))], s + jitter + 0.8 * k, side, side.walk - 0.4) for k in range(2)
             ]
     return join(parts)
+
+
+def _bicycles(site: Site, side: Side, kinds: list[Mesh], s: float) -> list[Mesh]:
+    """One to three of them, leaning beside each other."""
+    rng, parts = site.rng, []
+    for k in range(int(rng.integers(1, 4))):
+        bicycle = kinds[int(rng.integers(5))]
+        turn = float(rng.normal(0, 0.12)) + np.pi * (rng.random() < 0.5)
+        parts.append(_at(site, bicycle, s + 0.15 * k, side, side.walk - 0.3 - 0.28 * k, turn))
+    return parts

@@ -280,7 +280,7 @@ def test_frames_are_counted_with_the_reason_for_which_they_are_left_out(rig_file
     assert len(Dataset.open(tmp_path / "out").refs()) == 3
 
 
-def test_a_lag_that_the_calibration_found_is_undone(tmp_path: Path) -> None:
+def test_a_lag_that_the_calibration_found_is_undone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Thermal stamps 60 ms early, at 3 m/s: 18 cm between what the stamps say and where the camera was."""
     rig_file = write_calibration(tmp_path / "calibration.yaml")
     drive = make_recording(tmp_path / "in", frames=3, lag_ns=60_000_000, stamped_lag_ns=0, speed_m_s=3.0)
@@ -290,7 +290,9 @@ def test_a_lag_that_the_calibration_found_is_undone(tmp_path: Path) -> None:
         document = {"cameras": {"cam2": {"T_cam_cam0": told.tolist(), "parameters": {"lag": {"value": 0.06}}}}}
         (tmp_path / "calibration.json").write_text(json.dumps(document))
         config = BuildConfig(grid=GridConfig(240), tolerance_ms=70)
+        caplog.clear()
         build_dataset([drive], rig_file, tmp_path / name, config)
+        assert ("belongs to another calibration" in caplog.text) == (name == "none")
         dataset = Dataset.open(tmp_path / name)
         seen = look(RigCamera("grid", grid_of(dataset), "", False, Rigid.identity()), np.zeros(3))
         sample = dataset.read(dataset.refs()[0])

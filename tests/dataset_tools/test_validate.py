@@ -32,10 +32,12 @@ def make_sample(i: int, scene: int | None = None, **changes: object) -> Sample:
     return Sample(**{**values, **changes})  # type: ignore[arg-type]
 
 
-def make_dataset(root: Path, splits: dict[str, list[Sample]]) -> Path:
+def make_dataset(root: Path, splits: dict[str, list[Sample]], drives: tuple[str, ...] = ()) -> Path:
+    """One shard a split, of one drive or of these."""
+    named = drives or ("drive",) * len(splits)
     records = [
-        write_shard(root, f"{split}.h5", samples, ShardInfo(split, "day", "drive", "hand"))
-        for split, samples in splits.items()
+        write_shard(root, f"{split}.h5", samples, ShardInfo(split, "day", drive, "hand"))
+        for (split, samples), drive in zip(splits.items(), named, strict=True)
     ]
     _write(root, records)
     return root
@@ -125,15 +127,21 @@ def test_attributes_must_say_what_the_manifest_says(tmp_path: Path) -> None:
 
 def test_frames_of_one_scene_in_two_splits_are_a_leak(tmp_path: Path) -> None:
     near = make_sample(4, scene=0, rgb_stamp_ns=START + SECOND // 2)
-    make_dataset(tmp_path, {"train": [make_sample(0, scene=0)], "val": [near]})
+    make_dataset(tmp_path, {"train": [make_sample(0, scene=0)], "val": [near]}, ("one", "other"))
     (problem,) = validate_dataset(tmp_path)
     assert problem.severity == "error" and "500 ms" in problem.what and "leak" in problem.what
 
 
 def test_another_scene_at_the_same_time_is_no_leak(tmp_path: Path) -> None:
     other_drive = make_sample(5, rgb_stamp_ns=START)
-    make_dataset(tmp_path, {"train": [make_sample(0)], "val": [other_drive]})
+    make_dataset(tmp_path, {"train": [make_sample(0)], "val": [other_drive]}, ("one", "other"))
     assert found(tmp_path) == []
+
+
+def test_a_moment_of_one_drive_in_two_splits_is_a_leak_whatever_it_looks_like(tmp_path: Path) -> None:
+    near = make_sample(5, rgb_stamp_ns=START + SECOND // 2)
+    make_dataset(tmp_path, {"train": [make_sample(0)], "val": [near]})
+    assert [severity for severity, _ in found(tmp_path)] == ["error"]
 
 
 def test_the_same_picture_twice_is_found_with_and_without_stamps(tmp_path: Path) -> None:
