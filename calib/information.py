@@ -25,7 +25,8 @@ TRUST_CELLS = (6, 5)  # of the thermal image, each for upright and for level edg
 NOISE_CELLS = (4, 3)
 BIAS_CELLS = (3, 2)  # so coarse is a bias carried, since it may reach that far
 BIAS_DEPTHS_M = (12.0, 30.0)
-HIDDEN = 2.0  # the parameters swallow about half of a smooth bias before the residuals show it
+HIDDEN = 1.5  # the parameters swallow a good part of a smooth bias before the residuals show it
+CHANCE = (0.25, 0.35)  # firmness that matches by chance reach, drawn to where they are expected, and what is above it
 
 
 @dataclass(frozen=True)
@@ -78,13 +79,14 @@ def _firmness(weights: Array, fit: Fit, labels: Labels) -> Array:
     """For each match (M,), the curvature of the robust cost over its weights, 0..1, averaged over its label.
 
     The weights of Geman and McClure are w = 1 / (1 + u^2)^2; the curvature, (1 - 3 u^2) / (1 + u^2)^3, is
-    4 w^(3/2) - 3 w.
+    4 w^(3/2) - 3 w. Where it is no larger than chance makes it, nothing is known.
     """
     robust = np.clip(fit.normal.weights / fit.matches.worth, 0.0, 1.0)
     share = 4 * np.sqrt(robust) - 3
     ids = np.unique(labels, return_inverse=True)[1]
     mean = np.bincount(ids, weights * share) / np.maximum(np.bincount(ids, weights), 1e-300)
-    return np.asarray(np.clip(mean, 0.0, 1.0)[ids])
+    low, high = CHANCE
+    return np.asarray((np.clip(mean, 0.0, 1.0) * np.clip((mean - low) / (high - low), 0.0, 1.0))[ids])
 
 
 def common_bias_px(matches: Matches, weights: Array, regions: Labels) -> float:
@@ -97,12 +99,12 @@ def common_bias_px(matches: Matches, weights: Array, regions: Labels) -> float:
         np.bincount(key, values, shape[0] * shape[1]).reshape(shape)
         for values in (weights, weights * matches.residuals)
     )
-    weight = np.maximum(total.sum(1), 1e-300)
+    weight = np.maximum(total.sum(1), 1e-100)
     mean = pull.sum(1) / weight
     counted = (total > 0).sum(1)
     scatter = ((pull - mean[:, None] * total) ** 2).sum(1) / weight**2 * counted / np.maximum(counted - 1, 1)
     weight = weight * (counted >= 3)
-    return float(np.sqrt(max((weight * (mean**2 - scatter)).sum() / max(weight.sum(), 1e-300), 0.0)))
+    return float(np.sqrt(max((weight * (mean**2 - scatter)).sum() / max(weight.sum(), 1e-100), 0.0)))
 
 
 def _cells(matches: Matches, resolution: tuple[int, int], cells: tuple[int, int]) -> Labels:

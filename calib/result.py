@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heatnet.calib.camchain import rig_text
+from heatnet.calib.observability import lag_note, prior_directions
 from heatnet.calib.parameters import POSE, Estimate
 from heatnet.calib.refine import Fit
 from heatnet.calib.rig import Rig, RigCamera
@@ -67,11 +68,20 @@ class CameraResult:
 
     def prior_directions(self) -> list[str]:
         """In plain words, what the data did not fix."""
-        return weak_directions(self.estimate.names, self.uncertainty.prior_share, self.uncertainty.correlation())
+        lines = weak_directions(self.estimate.names, self.uncertainty.prior_share, self.uncertainty.correlation())
+        return [*lines, lag_note(self.fit, self.uncertainty)]
+
+    @property
+    def parts_px(self) -> dict[str, float]:
+        """What the stated error is made of: root mean square alignment error in pixels by cause."""
+        sure = self.uncertainty
+        parts = {"scatter_of_key_frames": sure.scatter, "biases_shared": sure.shared, "prior": sure.prior}
+        return {name: self.grid.mean_square(part) ** 0.5 for name, part in parts.items()}
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         units = {"rotation": "rad", "translation": "m", "f": "px", "c": "px", "lag": "s"}
+        directions = prior_directions(self.estimate.names, self.uncertainty, self.grid)
         parameters = {}
         rows = zip(
             self.estimate.names, self.values(), self.uncertainty.half_width, self.uncertainty.prior_share, strict=True
@@ -93,8 +103,10 @@ class CameraResult:
             f"{self.after.name} in cam0; rotation is the rotation vector of T_cam_cam0",
             "parameters": parameters,
             "from_prior": self.prior_directions(),
+            "weak_directions": [vars(d) for d in directions],
             "alignment_error_px": {
-                "stated_95": self.stated_px,
+                "stated_95": self.stated_px if self.status == "good" else None,
+                "parts": self.parts_px,
                 "split_half": self.split_half_px,
                 "held_out_median_residual": self.held_out_px,
             },

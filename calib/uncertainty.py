@@ -180,7 +180,7 @@ def held_out(fit: Fit, told: Information) -> float:
     for view in np.unique(matches.views):
         own = matches.views == view
         residuals[own] -= matches.jacobian[own] @ _step_of(fit, told, ~own)
-    return float(np.median(np.abs(residuals)))
+    return float(np.median(np.abs(residuals))) if len(residuals) else float("nan")
 
 
 def _step_of(fit: Fit, told: Information, chosen: NDArray[np.bool_]) -> Array:

@@ -1,0 +1,201 @@
+"""Is an existing calibration still right? Pass, fail or inconclusive, with the reason.
+
+The calibration is refined from where it stands, against its own recording, and the mean alignment distance of the given
+calibration from the truth is bracketed: that of the refined one is known by its scatter, and the two differ by a known
+displacement. A search from afar runs only where the refinement nearby does not convince. Nothing is assumed of
+rotation, focal length, centre or lens beyond what `calibrate` assumes of a rough guess.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from heatnet.calib.basin import SCORED, find_basin
+from heatnet.calib.depth_choice import choose_depth
+from heatnet.calib.parameters import Estimate
+from heatnet.calib.pipeline import CalibrationConfig
+from heatnet.calib.refine import APPROACH, FINAL, SETTLE, Fit, Observe, Stage, refine, refine_jointly
+from heatnet.calib.rig import Rig, RigCamera
+from heatnet.calib.rigid import rotation_log
+from heatnet.calib.scene import Scene, observer, prepare
+from heatnet.calib.score import BLUR_PX, Score, agreement, score
+from heatnet.calib.solve import thinned
+from heatnet.calib.uncertainty import displacement_interval
+from heatnet.calib.verdict import assess, doubt
+from heatnet.calib.views import Views
+from heatnet.errors import CalibrationError
+from heatnet.progress import track
+
+Verdict = Literal["pass", "fail", "inconclusive"]
+NEARBY: tuple[tuple[Stage, ...], ...] = (SETTLE, (*APPROACH, *SETTLE))  # from within 6 px, and from within 14
+CONFIRMED = 0.02  # share of the agreement that a better place must add, or a right one may lack
+
+
+@dataclass(frozen=True)
+class CheckConfig:
+    """What counts as right, and how it is found out."""
+
+    tolerance_px: float = 0.5  # mean alignment error, at 5 to 200 m, above which a calibration is wrong
+    calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
+
+
+@dataclass(frozen=True)
+class CameraCheck:
+    """What a recording says of one thermal camera's calibration."""
+
+    given: RigCamera
+    status: Verdict
+    reason: str
+    refined: Estimate | None = None  # where the recording would have it
+    distance_px: float = float("nan")  # mean alignment distance between the two
+    interval_px: tuple[float, float] = (0.0, float("inf"))  # in which the error of the given one lies, 5 to 95 %
+    given_score: Score | None = None
+    refined_score: Score | None = None
+    matches: int = 0
+    views: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; numbers only where the verdict rests on them."""
+        said: dict[str, Any] = {"topic": self.given.topic, "status": self.status, "reason": self.reason}
+        said |= {"matches": self.matches, "key_frames": self.views}
+        if self.given_score and self.refined_score:
+            scores = {"given": self.given_score, "refined": self.refined_score}
+            said["score"] = {k: {"agreement": s.agreement, "margin": s.margin} for k, s in scores.items()}
+        if self.refined is None:
+            return said
+        step = self.refined.difference(Estimate(self.given.camera, self.given.cam_from_cam0))
+        said["alignment_error_px"] = {"distance_from_refined": self.distance_px, "interval_90": list(self.interval_px)}
+        said["refined_minus_given"] = dict(zip(self.refined.names, step.tolist(), strict=True))
+        return said
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """The verdict on a rig."""
+
+    cameras: tuple[CameraCheck, ...]
+    tolerance_px: float
+
+    @property
+    def status(self) -> Verdict:
+        """Fail where any camera fails, pass where all pass."""
+        found = {camera.status for camera in self.cameras}
+        return "fail" if "fail" in found else "pass" if found == {"pass"} else "inconclusive"
+
+    def lines(self) -> list[str]:
+        """The verdict in a line a camera."""
+        return [f"{c.given.name} {c.given.topic}: {c.status}, {c.reason}" for c in self.cameras]
+
+    def as_dict(self) -> dict[str, Any]:
+        """What `heatnet check --json` prints."""
+        cameras = {c.given.name: c.as_dict() for c in self.cameras}
+        return {"status": self.status, "tolerance_px": self.tolerance_px, "cameras": cameras}
+
+
+def check(views: Views, rig: Rig, config: CheckConfig = CheckConfig()) -> CheckResult:
+    """Compare every thermal camera of `rig` with the scenes in `views`.
+
+    What keeps a recording from judging at all (darkness, bare walls, no thermal frames) makes it inconclusive.
+    Raises CalibrationError where the rig has no thermal camera.
+    """
+    if not rig.thermal:
+        raise CalibrationError(
+            f"no thermal camera among {', '.join(c.topic for c in rig.cameras)}: name it by --thermal"
+        )
+    try:
+        depth = choose_depth(config.calibration.depth, views, rig)
+        scenes = prepare(views, rig, config.calibration.edges, depth)
+    except CalibrationError as error:
+        return CheckResult(tuple(CameraCheck(c, "inconclusive", str(error)) for c in rig.thermal), config.tolerance_px)
+    judged = check_scenes(scenes, rig, config)
+    return CheckResult(judged, config.tolerance_px)
+
+
+def check_scenes(scenes: Sequence[Scene], rig: Rig, config: CheckConfig) -> tuple[CameraCheck, ...]:
+    """Likewise, of scenes made ready."""
+    seen = [c for c in rig.thermal if any(s.view.thermal.get(c.name) for s in scenes)]
+    given = [Estimate(c.camera, c.cam_from_cam0) for c in seen]
+    observes = [observer(scenes, c.name) for c in seen]
+    try:
+        starts = [
+            _settled(scenes, camera, guess, observe, config.calibration)
+            for camera, guess, observe in zip(track(seen, "Checking the cameras"), given, observes, strict=True)
+        ]
+        fits = refine_jointly(observes, starts, given, config.calibration.prior, FINAL) if seen else []
+    except np.linalg.LinAlgError:
+        fits = []
+    checked = {
+        camera.name: _judge(camera, fit, observe, rig.rgb_left, config)
+        for camera, fit, observe in zip(seen, fits, observes, strict=False)
+    }
+    nothing = "no thermal frame near the key frames that have edges, or no edge found again in them"
+    return tuple(checked.get(c.name, CameraCheck(c, "inconclusive", nothing)) for c in rig.thermal)
+
+
+def _settled(
+    scenes: Sequence[Scene], camera: RigCamera, given: Estimate, observe: Observe, config: CalibrationConfig
+) -> Estimate:
+    """The most convincing place: nearby where that convinces, else from a wide search."""
+    asked = thinned(observe(BLUR_PX, 1), SCORED)
+    tried = []
+    for stages in NEARBY:
+        tried.append(refine(observe, given, given, config.prior, stages))
+        if score(asked, tried[-1]).margin >= config.limits.least_margin:
+            return tried[-1]
+    found = find_basin(scenes, camera, given, config.prior, config.coarse, config.coarse_views)
+    tried.append(refine(observe, found, given, config.prior, SETTLE))
+    return max(tried, key=lambda estimate: agreement(asked, estimate)[0])
+
+
+def _judge(camera: RigCamera, fit: Fit, observe: Observe, left: RigCamera, config: CheckConfig) -> CameraCheck:
+    given, calibration = Estimate(camera.camera, camera.cam_from_cam0), config.calibration
+    assessed = assess(fit, given, calibration.prior, observe, left, calibration.seed)
+    evidence, grid = assessed.evidence, assessed.grid
+    found = CameraCheck(
+        camera, "inconclusive", doubt(evidence, calibration.limits), matches=evidence.matches, views=evidence.views
+    )
+    if found.reason:
+        return found
+    moved = grid.displacement(given)
+    interval = displacement_interval(grid, assessed.uncertainty, moved, calibration.seed)
+    scored = score(thinned(observe(BLUR_PX, 1), SCORED), given)
+    status, reason = _verdict(interval, scored, evidence.score, config.tolerance_px)
+    if status == "fail":
+        reason = f"{reason}: {_difference(fit.estimate, given)}"
+    return replace(
+        found,
+        status=status,
+        reason=reason,
+        refined=fit.estimate,
+        distance_px=float(np.linalg.norm(moved[grid.seen], axis=-1).mean()),
+        interval_px=interval,
+        given_score=scored,
+        refined_score=evidence.score,
+    )
+
+
+def _verdict(interval: tuple[float, float], given: Score, refined: Score, tolerance_px: float) -> tuple[Verdict, str]:
+    """By the interval of the error, when the second score does not contradict."""
+    low, high = interval
+    gain = refined.agreement - given.agreement
+    between = f"the mean alignment error is {low:.2f} to {high:.2f} px (tolerance {tolerance_px:.2f})"
+    scores = f"edges agree by {given.agreement:.3f} as given, {refined.agreement:.3f} as refined"
+    if low > tolerance_px:
+        if gain > CONFIRMED * refined.agreement:
+            return "fail", between
+        return "inconclusive", f"{between}, but {scores}"
+    if high <= tolerance_px:
+        if gain <= 5 * CONFIRMED * refined.agreement:
+            return "pass", between
+        return "inconclusive", f"{between}, but {scores}"
+    return "inconclusive", f"{between}: a recording with more key frames, nearer and more varied, would tell"
+
+
+def _difference(refined: Estimate, given: Estimate) -> str:
+    """What would have to change, in words."""
+    turn = np.rad2deg(rotation_log(refined.cam_from_cam0.rotation @ given.cam_from_cam0.rotation.T))
+    focal = refined.camera.intrinsics[:2].mean() / given.camera.intrinsics[:2].mean() - 1
+    x, y, z = turn
+    return f"turned by {x:+.2f} {y:+.2f} {z:+.2f} degrees about x, y and z, focal length {focal:+.1%} of what is given"
