@@ -121,7 +121,13 @@ class _Source:
     def provenance(self, records: Sequence[ShardRecord]) -> dict[str, Any]:
         """The recording's entry in the manifest."""
         of = {"name": self.name, "hash": self.plan.digest, "key": self.key, "calibration": self.rig_key}
-        how = {"topics": self.plan.topics, "thermal_lag_ns": self.plan.thermal_lag_ns, "split": self.split}
+        how: dict[str, Any] = {
+            "topics": self.plan.topics,
+            "thermal_lag_ns": self.plan.thermal_lag_ns,
+            "split": self.split,
+        }
+        rhythms = {role: found.as_dict() for role, found in self.plan.rhythms.items()}
+        how |= {"tolerance_ns": self.plan.tolerance_ns, "rhythms": rhythms}
         return {**of, **how, "shards": [record.name for record in records], "drops": self.drops(records)}
 
 

@@ -41,6 +41,10 @@ def _paragraphs(manifest: Manifest) -> Iterable[str]:
     yield "## From"
     rows = [_source(entry) for entry in manifest.provenance]
     yield _table(("source", "hash", "calibration", "shards"), rows)
+    rhythms = list(_rhythms(manifest))
+    if rhythms:
+        yield "## How the frames came"
+        yield _table(("source", "sensor", "frames", "rate", "bursts", "longest gap", "clock set"), rhythms)
     if manifest.drops:
         yield "## Left out"
         yield _table(("frames", "why"), [(count, reason) for reason, count in manifest.drops.items()])
@@ -67,6 +71,17 @@ def _groups(manifest: Manifest) -> list[tuple[Any, ...]]:
 def _source(entry: dict[str, Any]) -> tuple[Any, ...]:
     digest = str(entry.get("hash", ""))[:12]
     return entry.get("name"), f"`{digest}`", entry.get("calibration", "none"), len(entry.get("shards", []))
+
+
+def _rhythms(manifest: Manifest) -> Iterable[tuple[Any, ...]]:
+    for entry in manifest.provenance:
+        for role, r in entry.get("rhythms", {}).items():
+            rate = f"{1 / r['interval_s']:.3g} Hz" if r["interval_s"] else ""
+            pause = f", {r['pause_s']:.3g} s between" if r["pause_s"] else ""
+            bursts = f"{r['bursts']} of {r['burst_frames']:.3g}{pause}" if r["bursts"] > 1 else "none"
+            gap = f"{r['longest_gap_s']:.3g} s" if r["longest_gap_s"] else ""
+            set_times = f"{r['clock_set_back']} back, {r['clock_set_ahead']} ahead"
+            yield entry.get("name"), role, r["frames"], rate, bursts, gap, set_times
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from heatnet.dataset_tools.recording import Image, PointCloud, Pose, Recording, open_recording
 from heatnet.dataset_tools.recording.decode import IMAGES, POINT_CLOUD, TRANSFORMS
 from heatnet.dataset_tools.recording.reader import Timeline
+from heatnet.dataset_tools.rhythm import gap_steps
 from heatnet.errors import RecordingError
 
-_GAP_FACTOR = 5.0  # an interval this many times the median is a gap
-_SHORTEST_STEP_S = 1e-3  # nothing comes faster; messages sent at once are no burst
 _CLOCK_SLACK_S = 1.0  # more between the header stamps and the log's clock is told
 
 
@@ -118,7 +117,7 @@ def _gap_warnings(topic: str, stamps: NDArray[np.int64]) -> list[str]:
     steps_s = np.diff(stamps) / 1e9
     if len(steps_s) < 3:
         return []
-    gaps = steps_s > _GAP_FACTOR * max(float(np.quantile(steps_s, 0.25)), _SHORTEST_STEP_S)
+    gaps = gap_steps(np.diff(stamps))
     count, at = int(gaps.sum()), int(steps_s.argmax())
     if not count:
         return []

@@ -15,6 +15,7 @@ from heatnet.calib.trajectory import Trajectory
 from heatnet.dataset_tools.align import nearest_thermal
 from heatnet.dataset_tools.labels import LabelFile, find_labels
 from heatnet.dataset_tools.recording import Fix, Recording, open_whole, read_trajectory, resolve_topic
+from heatnet.dataset_tools.rhythm import Rhythm, rhythm
 from heatnet.dataset_tools.splits import MARGIN
 from heatnet.dataset_tools.sun import Place, Twilight, domain_of
 from heatnet.dataset_tools.sync import Sets, synchronise
@@ -42,6 +43,8 @@ class RecordingPlan:
     thermal_lag_ns: int = 0
     drops: dict[str, int] = field(default_factory=dict)
     state: tuple[int, int, int] = (0, 0, 0)  # see recording_state
+    tolerance_ns: int = 0  # that frames of a set may be apart
+    rhythms: dict[str, Rhythm] = field(default_factory=dict)  # by role
 
     def refuse_change(self) -> None:
         """Raise RecordingError where the recording is not as it was when this was planned."""
@@ -117,7 +120,8 @@ def plan_recording(path: Path, rig: Rig, config: PlanConfig) -> RecordingPlan:
     unknown = np.full(len(stamps), "", dtype="U6")
     plan = RecordingPlan(
         path, recording_digest(path), topics, sets.stamps_ns, elevations, unknown, unknown, labelled, labels,
-        trajectory, config.thermal_lag_ns, sets.drops, state,
+        trajectory, config.thermal_lag_ns, sets.drops, state, sets.tolerance_ns,
+        {role: rhythm(frame.stamps_ns, frame.log_ns) for role, frame in frames.items()},
     )  # fmt: skip
     return _with_domains(plan, config)
 

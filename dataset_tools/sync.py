@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 
+from heatnet.dataset_tools.rhythm import RESET_NS
+
 Stamps = NDArray[np.int64]
 Indices = NDArray[np.int64]
 USUAL_TOLERANCE_NS = 16_666_667  # half an interval at 30 Hz: where a clip is too short to show its rate
 MAXIMUM_TOLERANCE_NS = 25_000_000  # slow sensors are triggered together, or not at all
-RESET_NS = 100_000_000  # a step back that is more than frames out of order; NTP steps from 128 ms
 LEAST_GAPS = 4
 
 

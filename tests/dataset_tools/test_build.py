@@ -71,6 +71,9 @@ def test_every_pair_of_a_drive_becomes_an_aligned_sample(day: Path, rig_file: Pa
         assert sample.label is not None and (sample.label == labels(seen)).mean() > 0.99
     assert refs[0].label_source == "hand" and refs[0].sequence == "drive"
     card = (tmp_path / "out/README.md").read_text()
+    told = dataset.manifest.provenance[0]["rhythms"]["thermal"]
+    assert (told["frames"], told["interval_s"], told["bursts"], told["clock_set_back"]) == (4, 0.5, 1, 0)
+    assert "| drive.bag | thermal | 4 | 2 Hz | none | 0.5 s | 0 back, 0 ahead |" in card
     assert "4 aligned pairs" in card and "| train | day | hand | 4 |" in card and "drive.bag" in card
 
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from heatnet.dataset_tools.rhythm import rhythm
 from heatnet.dataset_tools.sync import default_tolerance, mutual_nearest, synchronise
 
 MS = 1_000_000
@@ -171,3 +172,35 @@ def test_no_frames_at_all_are_no_sets() -> None:
     some = np.array([START])
     sets = synchronise({"rgb": Recorded(some, some, none), "thermal": Recorded(none, none, none)})
     assert len(sets.stamps_ns["rgb"]) == 0 and sum(sets.drops.values()) == 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    bursts=st.integers(2, 40),
+    size=st.integers(2, 6),
+    loss=st.sampled_from([0.0, 0.02]),
+    jitter_ms=st.integers(0, 3),
+)
+def test_bursts_are_found_by_their_gaps(seed: int, bursts: int, size: int, loss: float, jitter_ms: int) -> None:
+    """Exactly one second apart, where the reference pairs frames of different bursts."""
+    rng = np.random.default_rng(seed)
+    i = np.arange(bursts * size)
+    frames = record(START + (i // size) * 1000 * MS + (i % size) * 33_333_333, rng, jitter_ms * MS, 0, loss)
+    found = rhythm(frames.stamps_ns, frames.log_ns)
+    alive = np.unique(frames.events // size)
+    usual = np.bincount(frames.events // size)[alive]
+    if (usual > 1).sum() * (size - 1) > len(alive):  # else the pauses are the usual step
+        assert found.bursts == len(alive) and found.burst_frames == np.median(usual)
+        assert found.interval_s is not None and abs(found.interval_s - 0.0333) < 0.007
+    assert (found.frames, found.clock_set_back, found.clock_set_ahead) == (len(frames.events), 0, 0)
+
+
+def test_a_clock_that_is_set_is_counted_either_way() -> None:
+    events = exposures("30 Hz", 90)
+    jumps = np.select([np.arange(90) >= 60, np.arange(90) >= 30], [-5000 * MS, 7000 * MS], 0).astype(np.int64)
+    frames = record(events, np.random.default_rng(0), MS, clock=jumps)
+    found = rhythm(frames.stamps_ns, frames.log_ns)
+    assert (found.clock_set_back, found.clock_set_ahead) == (1, 1)
+    assert rhythm(frames.stamps_ns[:0], frames.log_ns[:0]).bursts == 0
+    assert rhythm(frames.stamps_ns[:1], frames.log_ns[:1]).bursts == 1
