@@ -4,6 +4,7 @@ Models as in OpenCV and Kalibr: "radtan" (Brown 1971; k1 k2 p1 p2, optionally k3
 2006; k1..k4) and "none". Camera axes: x right, y down, z forward. Pixel (0, 0) is the centre of the top-left pixel.
 """
 
+import functools
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -68,6 +69,10 @@ class Camera:
 
     def fold_radius(self) -> float:
         """The normalised radius (tangent of the angle) beyond which the distortion is no longer one-to-one."""
+        return self._fold_radius
+
+    @functools.cached_property
+    def _fold_radius(self) -> float:
         if self.model == "none":
             return float("inf")
         k = self._radial()
