@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from heatnet.calib.information import Information, information
 from heatnet.calib.parameters import Estimate
@@ -45,7 +45,7 @@ class Uncertainty:
         """(P,) of the 95 % intervals; degrees of freedom after Satterthwaite (1946)."""
         variance, scatter = np.diag(self.covariance), np.diag(self.scatter)
         freedom = np.minimum(self.freedom * (variance / np.maximum(scatter, 1e-300)) ** 2, 1e6)
-        return np.asarray(stats.t.ppf(0.5 + LEVEL / 2, freedom) * np.sqrt(variance), np.float64)
+        return np.asarray(special.stdtrit(freedom, 0.5 + LEVEL / 2) * np.sqrt(variance), np.float64)
 
     def correlation(self) -> Array:
         """Correlations (P, P)."""
