@@ -60,12 +60,17 @@ def colour_gradient(rgb: NDArray[np.uint8], sigma_px: float) -> tuple[Plane, Pla
     steepest place of an edge lies on its dark side.
     """
     planes = [gradient(LIGHT[rgb[..., c]], sigma_px) for c in range(3)]
-    x, y = (np.stack(axis) for axis in zip(*planes, strict=True))
-    x[1] *= 2
-    y[1] *= 2
-    strongest = np.argmax(x * x + y * y, axis=0)[None]
-    side = np.sign(x * np.take_along_axis(x, strongest, 0) + y * np.take_along_axis(y, strongest, 0))
-    return np.asarray((side * x).sum(0), np.float32), np.asarray((side * y).sum(0), np.float32)
+    for plane in planes[1]:
+        plane *= 2
+    lengths = [x * x + y * y for x, y in planes]
+    red, green = lengths[0] >= lengths[2], lengths[1] >= np.maximum(lengths[0], lengths[2])
+    chosen = [np.where(green, planes[1][i], np.where(red, planes[0][i], planes[2][i])) for i in range(2)]
+    total_x, total_y = np.zeros_like(lengths[0]), np.zeros_like(lengths[0])
+    for x, y in planes:
+        side = np.copysign(np.float32(1), x * chosen[0] + y * chosen[1])
+        total_x += side * x
+        total_y += side * y
+    return total_x, total_y
 
 
 def noise_of(magnitude: Plane) -> float:

@@ -30,7 +30,7 @@ class Stage:
 APPROACH = (
     Stage(14, 4.7, 2.0, ("rotation", "f", "k1"), 4, 1, 6_000),
     Stage(10, 3.3, 1.5, ("rotation", "f", "k1", "k2"), 4, 1, 6_000),
-    Stage(6, 2.0, 1.2, ("rotation", "f", "c", "k"), 3, 1, 9_000),
+    Stage(6, 2.0, 1.2, ("rotation", "f", "c", "k", "lag"), 3, 1, 9_000),
 )
 SETTLE = (
     Stage(6, 1.5, 1.2, ("",), 3, 1, 12_000),
