@@ -62,4 +62,7 @@ def read_frame(dataset: Dataset, ref: SampleRef) -> Frame:
     if label.max() > IGNORE:
         where = dataset.path(dataset.manifest.shards[ref.shard])
         raise DatasetError(f"{where}: label id {label.max()} in sample {ref.row}; 0 to {IGNORE} are known")
-    return Frame(sample.rgb, thermal, valid, label, np.ones(valid.shape, np.float32))
+    confidence = np.ones(valid.shape, np.float32)
+    if sample.confidence is not None:  # of a teacher that labelled the dataset
+        confidence = sample.confidence.astype(np.float32) / np.float32(255)
+    return Frame(sample.rgb, thermal, valid, label, confidence)
