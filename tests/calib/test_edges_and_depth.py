@@ -1,14 +1,17 @@
 """Edges lie where they are to a fraction of a pixel, and stereo depth is depth."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 from calib_corridor import true_rig
 
 from heatnet.calib.depth import StereoDepth
+from heatnet.calib.edge_stereo import sharpen_depth
 from heatnet.calib.edges import EdgeConfig, find_edges, sample
 from heatnet.calib.landmarks import place_edges
-from heatnet.calib.matching import Search, GradientImage, search
+from heatnet.calib.matching import GradientImage, Search, search
 from heatnet.calib.rig import Rig
 from heatnet.calib.views import Views
 
@@ -36,7 +39,9 @@ def test_thermal_search_finds_an_edge_to_a_twentieth_of_a_pixel() -> None:
     centre, radius = (100.2, 80.6), 45.0
     generator = np.random.default_rng(0)
     blurred = cv2.GaussianBlur(disc(radius, centre, (160, 200)), (0, 0), 0.6)
-    image = GradientImage.of_thermal((22000 + 500 * blurred + generator.normal(0, 5, blurred.shape)).astype(np.uint16), 0.5)
+    image = GradientImage.of_thermal(
+        (22000 + 500 * blurred + generator.normal(0, 5, blurred.shape)).astype(np.uint16), 0.5
+    )
     angles = np.linspace(0, 2 * np.pi, 90, endpoint=False)
     normals = np.stack([np.cos(angles), np.sin(angles)], 1)
     ahead = generator.uniform(-3, 3, (90, 1))
@@ -94,3 +99,35 @@ def test_depth_of_a_turned_right_camera_needs_no_rectified_input() -> None:
     assert stereo.baseline_m == pytest.approx(0.5)
     assert stereo.camera.model == "none"
     assert np.allclose(stereo.left_from_rectified.rotation[:, 0], [1, 0, 0], atol=0.02)
+
+
+def true_depth(points: np.ndarray) -> np.ndarray:
+    """Depth (N,) of the corridor along the rays of points (N, 3)."""
+    rays = points / points[:, 2:]
+    walls, ground = 5.0 / np.abs(rays[:, 0]), np.where(rays[:, 1] > 0, 1.6, 5.0) / np.abs(rays[:, 1])
+    return np.minimum(walls, ground)
+
+
+def test_edges_found_again_in_the_right_image_know_their_depth(rig: Rig, views: Views) -> None:
+    view = views.views[0]
+    assert view.right is not None
+    edges = find_edges(view.left, EdgeConfig())
+    matched = place_edges(edges, rig.rgb_left, StereoDepth(*rig.rgb).match(view.left, view.right))
+    wrong = replace(matched, points=matched.points * 1.03, along=matched.along * 1.03)
+    sharp = sharpen_depth(wrong, *rig.rgb, view.right, EdgeConfig())
+    truth = true_depth(matched.points)
+    moved = sharp.points[:, 2] != wrong.points[:, 2]
+    assert moved.mean() > 0.4
+    before, after = (np.abs(points.points[:, 2] / truth - 1)[moved] for points in (matched, sharp))
+    assert np.median(after) < 0.5 * np.median(before)
+    assert abs(np.median((sharp.points[:, 2] / truth - 1)[moved])) < 0.002
+    pixels, _ = rig.rgb_left.camera.project(sharp.points)
+    assert np.allclose(pixels, sharp.pixels, atol=1e-6)
+
+
+def test_edges_beside_saturated_pixels_are_left_out() -> None:
+    rgb = np.full((120, 160, 3), 60, np.uint8)
+    rgb[40:80, 40:60], rgb[40:80, 100:120] = 255, 200
+    columns = find_edges(rgb, EdgeConfig()).pixels[:, 0]
+    assert (columns > 90).any()
+    assert not (columns < 80).any()
