@@ -10,6 +10,7 @@ import pytest
 from flat_street import (
     MIDNIGHT_NS,
     NOON_NS,
+    colours,
     counts,
     labels,
     look,
@@ -319,6 +320,39 @@ def test_images_of_another_size_than_the_rig_file_says_are_named(day: Path, tmp_
     with pytest.raises(DatasetError, match=r"drive\.bag: /ir_left at \d+ ns is 240x96; the rig file says 232x96"):
         build_dataset([day], rig_file, tmp_path / "out", CONFIG)
     assert not (tmp_path / "out").exists()
+
+
+def test_the_right_image_is_kept_where_asked_for_as_the_grid_camera_sees_it_from_there(
+    day: Path, rig_file: Path, tmp_path: Path
+) -> None:
+    build_dataset([day], rig_file, tmp_path / "out", replace(CONFIG, right=True, depth="infinite"))
+    dataset = Dataset.open(tmp_path / "out")
+    right = RigCamera("grid", grid_of(dataset), "", False, make_rig().rgb[1].cam_from_cam0)
+    for i, ref in enumerate(dataset.refs()):
+        sample, seen = dataset.read(ref, check=True), look(right, np.array([0.025 * i, 0, 0]))
+        assert sample.rgb_right is not None
+        assert np.median(np.abs(sample.rgb_right.astype(int) - colours(seen))) < 4
+    with pytest.raises(DatasetError, match="one RGB camera only"):
+        alone = write_calibration(tmp_path / "one.yaml", make_rig(right=False))
+        build_dataset([day], alone, tmp_path / "other", replace(CONFIG, right=True))
+
+
+@pytest.mark.parametrize("compression", ["gzip", "zstd"])
+def test_a_compressed_dataset_holds_the_same_samples(
+    day: Path, rig_file: Path, tmp_path: Path, compression: Any
+) -> None:
+    config = replace(CONFIG, depth="infinite")
+    build_dataset([day], rig_file, tmp_path / "plain", config)
+    for again in ("a", "b"):
+        build_dataset([day], rig_file, tmp_path / again, replace(config, compression=compression))
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+    plain, packed = Dataset.open(tmp_path / "plain"), Dataset.open(tmp_path / "a")
+    assert packed.manifest.shards[0].bytes < 0.8 * plain.manifest.shards[0].bytes
+    for one, other in zip(plain.refs(), packed.refs(), strict=True):
+        first, second = plain.read(one, check=True), packed.read(other, check=True)
+        assert all(np.array_equal(getattr(first, n), getattr(second, n)) for n in ("rgb", "thermal", "valid", "label"))
+    with pytest.raises(DatasetError, match="compression"):
+        build_dataset([day], rig_file, tmp_path / "plain", replace(config, compression=compression))
 
 
 def test_missing_inputs_are_named(day: Path, rig_file: Path, tmp_path: Path) -> None:
