@@ -21,6 +21,7 @@ from heatnet.dataset_tools.looking import look_at
 from heatnet.dataset_tools.recording import Recording, open_whole, read_trajectory, refuse_doubles
 from heatnet.dataset_tools.sweeps import load_sweeps
 from heatnet.errors import RecordingError
+from heatnet.progress import track
 
 __all__ = ["ViewsConfig", "load_views"]
 Images = dict[tuple[str, int], NDArray[Any]]
@@ -42,7 +43,8 @@ def load_views(recordings: Sequence[Path], rig: Rig, config: ViewsConfig = _DEFA
             "a thermal topic says ir, thermal or lwir, or is named with --thermal"
         )
     with ExitStack() as stack:
-        scans = [_scan(stack.enter_context(open_whole(p, config.salvage)), rig, config) for p in recordings]
+        opened = [stack.enter_context(open_whole(path, config.salvage)) for path in recordings]
+        scans = [_scan(recording, rig, config) for recording in track(opened, "Reading stamps and odometry")]
         candidates = [
             candidate
             for index, scan in enumerate(scans)
