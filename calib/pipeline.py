@@ -8,6 +8,7 @@ from heatnet.calib.basin import find_basin
 from heatnet.calib.coarse import CoarseConfig
 from heatnet.calib.depth_choice import choose_depth
 from heatnet.calib.edges import EdgeConfig
+from heatnet.calib.ego_motion import motion_notes
 from heatnet.calib.parallel import side_by_side
 from heatnet.calib.parameters import Estimate, Prior
 from heatnet.calib.refine import FINAL, SETTLE, Fit, Observe, refine, refine_jointly
@@ -58,12 +59,11 @@ def calibrate(views: Views, rig: Rig, config: CalibrationConfig = CalibrationCon
     results = side_by_side(
         lambda i: _result(views, rig, cameras[i], starts[i], fits[i], observes[i], config), range(len(cameras))
     )
+    notes = (*depth.notes, *motion_notes([s.motion for s in scenes], [s.view.stamp_ns for s in scenes]))
     for result in results:
         rig = rig.with_camera(result.after)
     choices = without_edges(views.choices, {(s.view.recording, s.view.stamp_ns) for s in scenes})
-    return CalibrationResult(
-        rig, tuple(results), asdict(config), scenes, depth.name, depth.notes, views.recordings, choices
-    )
+    return CalibrationResult(rig, tuple(results), asdict(config), scenes, depth.name, notes, views.recordings, choices)
 
 
 def _result(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from heatnet.calib.depth_choice import DepthChoice
 from heatnet.calib.edge_stereo import sharpen_depth
 from heatnet.calib.edges import EdgeConfig, find_edges
+from heatnet.calib.ego_motion import motions_of
 from heatnet.calib.landmarks import Landmarks, place_edges
 from heatnet.calib.matching import GradientImage
 from heatnet.calib.motion import CamMotion
@@ -42,9 +43,10 @@ def prepare(views: Views, rig: Rig, edges: EdgeConfig, choice: DepthChoice) -> t
     Raises CalibrationError where too few edge points remain.
     """
 
+    motions = motions_of(views, rig, choice)
+
     def scene_of(index: int) -> Scene | None:
-        view = views.views[index]
-        motion = CamMotion(views.trajectories[view.recording], rig.body)
+        view, motion = views.views[index], motions[index]
         depth = choice.of(view, motion)
         if depth is None:
             return None
