@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from heatnet.dataset_tools.recording.decode import DECODERS, decode, first_stamp
 from heatnet.dataset_tools.recording.messages import Message, Topic
@@ -21,6 +22,7 @@ class BagRecording(Recording):
         self.path, self.format = path, source.format
         self._source = source
         self.topics = _topics(source.channels)
+        self._known: dict[str, Timeline] = {}
 
     @property
     def damage(self) -> list[str]:
@@ -36,7 +38,9 @@ class BagRecording(Recording):
             if stamp is not None:
                 found[raw.channel.topic][0].append(stamp)
                 found[raw.channel.topic][1].append(raw.log_ns)
-        return {topic: Timeline(np.array(s, np.int64), np.array(t, np.int64)) for topic, (s, t) in found.items()}
+        lines = {topic: Timeline(np.array(s, np.int64), np.array(t, np.int64)) for topic, (s, t) in found.items()}
+        self._known |= lines
+        return lines
 
     def messages(
         self,
@@ -46,10 +50,21 @@ class BagRecording(Recording):
     ) -> Iterator[tuple[str, Message]]:
         """See Recording."""
         chosen = self.wanted(topics, wanted)
-        for raw in self._source.read(topics):
+        for raw in self._source.read(topics, self._logged_at(topics, wanted or {})):
             topic = raw.channel.topic
             if chosen.holds(topic, partial(self._stamp, raw)):
                 yield from ((topic, message) for message in self._decode(raw, skipped))
+
+    def _logged_at(self, topics: Collection[str], wanted: Mapping[str, Collection[int]]) -> NDArray[np.int64] | None:
+        """When all that is wanted was logged, sorted; None where that is not known of every topic."""
+        if not all(topic in wanted and topic in self._known for topic in topics):
+            return None
+        times = [
+            line.log_ns[np.isin(line.stamps_ns, np.array(sorted(wanted[topic]), np.int64))]
+            for topic in topics
+            for line in [self._known[topic]]
+        ]
+        return np.unique(np.concatenate([np.zeros(0, np.int64), *times]))
 
     def _decode(self, raw: RawMessage, skipped: list[RecordingError] | None) -> list[Message]:
         if raw.channel.message_type not in DECODERS:

@@ -9,6 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+from numpy.typing import NDArray
+
 from heatnet.dataset_tools.recording.chunks import Chunk, Damage, Entry, Opened, in_log_order, read_at
 from heatnet.dataset_tools.recording.source import Channel, RawMessage
 from heatnet.errors import RecordingError
@@ -30,6 +33,7 @@ class ChunkedSource(ABC):
         self._found: dict[int, Channel] = {}  # by number in the file
         self._counts: Counter[int] = Counter()
         self._chunks: list[Chunk] = []
+        self._spans: dict[int, tuple[int, int]] = {}  # log times of chunks that were read, by their bytes
         try:
             self._size = path.stat().st_size
             self._file = path.open("rb")
@@ -83,14 +87,24 @@ class ChunkedSource(ABC):
             self._damage.note(
                 f"{self._path}: damage after {len(entries)} messages of the chunk at byte {chunk.at} ({error})"
             )
+        if entries:
+            times = [entry.log_ns for entry in entries]
+            self._spans[chunk.at] = min(times), max(times)
         return Opened(stream, entries, 0 if stream is self._file else stream.seek(0, io.SEEK_END))
 
-    def read(self, topics: Collection[str]) -> Iterator[RawMessage]:
-        """Messages of `topics` in the order of the log."""
+    def read(self, topics: Collection[str], log_ns: NDArray[np.int64] | None = None) -> Iterator[RawMessage]:
+        """Messages of `topics` in the order of the log, without chunks known to hold none of the sorted `log_ns`."""
         channels = {number: c for number, c in self._numbered.items() if c.topic in topics}
-        for entry, stream in in_log_order(self._chunks, self._load, frozenset(channels)):
+        chunks = [c for c in self._chunks if log_ns is None or self._may_hold(c, log_ns)]
+        for entry, stream in in_log_order(chunks, self._load, frozenset(channels)):
             part = partial(read_at, stream, entry.at)
             yield RawMessage(channels[entry.channel], entry.log_ns, entry.size, part)
+
+    def _may_hold(self, chunk: Chunk, log_ns: NDArray[np.int64]) -> bool:
+        if chunk.at not in self._spans:
+            return True
+        first, last = self._spans[chunk.at]
+        return bool(np.searchsorted(log_ns, first) < np.searchsorted(log_ns, last, side="right"))
 
     def close(self) -> None:
         """Let go of the file."""

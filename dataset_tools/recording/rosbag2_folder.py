@@ -5,7 +5,9 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
+from numpy.typing import NDArray
 
 from heatnet.dataset_tools.recording.chunks import Damage
 from heatnet.dataset_tools.recording.mcap import McapSource
@@ -42,10 +44,10 @@ class Rosbag2Folder:
         """What could not be read."""
         return [*self._own_damage, *(line for source in self._sources for line in source.damage)]
 
-    def read(self, topics: Collection[str]) -> Iterator[RawMessage]:
-        """Messages of `topics` in the order of the log within each file."""
+    def read(self, topics: Collection[str], log_ns: NDArray[np.int64] | None = None) -> Iterator[RawMessage]:
+        """Messages of `topics` in the order of the log within each file: see Source."""
         for source in self._sources:
-            yield from source.read(topics)
+            yield from source.read(topics, log_ns)
 
     def close(self) -> None:
         """Let go of the files."""

@@ -4,6 +4,8 @@ from collections.abc import Collection, Iterator
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader
 
@@ -32,21 +34,22 @@ class RosbagsSource:
         stamped = is_stamped(connection.msgtype, connection.msgdef.data)
         return Channel(connection.topic, connection.msgtype, connection.msgcount, "cdr", stamped)
 
-    def read(self, topics: Collection[str]) -> Iterator[RawMessage]:
-        """Messages of `topics` in the order of the log, up to the first that cannot be read."""
+    def read(self, topics: Collection[str], log_ns: NDArray[np.int64] | None = None) -> Iterator[RawMessage]:
+        """Messages of `topics` in the order of the log, up to the first that cannot be read: see Source."""
         connections = [c for c in self._reader.connections if c.topic in topics]
-        if not connections:
+        if not connections or (log_ns is not None and not len(log_ns)):
             return
-        messages = self._reader.messages(connections=connections)
+        start, stop = (None, None) if log_ns is None else (int(log_ns[0]), int(log_ns[-1]) + 1)
+        messages = self._reader.messages(connections, start, stop)
         while True:
             try:
-                connection, log_ns, data = next(messages)
+                connection, at_ns, data = next(messages)
             except StopIteration:
                 return
             except Exception as error:
                 self._damage.note(f"{self._path}: nothing can be read from here on ({_line(error)})")
                 return
-            yield RawMessage(self._channels[id(connection)], log_ns, len(data), partial(_first, data))
+            yield RawMessage(self._channels[id(connection)], at_ns, len(data), partial(_first, data))
 
     def close(self) -> None:
         """Let go of the file."""

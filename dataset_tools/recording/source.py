@@ -4,6 +4,9 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from heatnet.dataset_tools.recording.decode import DECODERS
 from heatnet.dataset_tools.recording.wire import Wire
 
@@ -51,8 +54,8 @@ class Source(Protocol):
     def damage(self) -> list[str]:
         """What could not be read so far, one line each."""
 
-    def read(self, topics: Collection[str]) -> Iterator[RawMessage]:
-        """Messages of `topics` in the order of the log."""
+    def read(self, topics: Collection[str], log_ns: NDArray[np.int64] | None = None) -> Iterator[RawMessage]:
+        """Messages of `topics` in the order of the log; those logged at none of the sorted `log_ns` may lack."""
 
     def close(self) -> None:
         """Let go of the file."""

@@ -13,7 +13,7 @@ from recording_writers import image, write_recording
 from heatnet.calib.trajectory import Trajectory
 from heatnet.dataset_tools import camera_images, looking
 from heatnet.dataset_tools.key_frames import KeyFrame, ViewsConfig, worth_a_look
-from heatnet.dataset_tools.recording import bag
+from heatnet.dataset_tools.recording import bag, chunked, open_recording
 from heatnet.dataset_tools.views import load_views
 from heatnet.errors import RecordingError
 
@@ -140,3 +140,32 @@ def test_a_covered_lens_is_an_error_that_says_so(tmp_path: Path) -> None:
 
     with pytest.raises(RecordingError, match=r"no key frame for a calibration \(6 left out because .*lens covered"):
         reasons(spoiled(tmp_path, cover))
+
+
+@pytest.mark.parametrize("kind", ["bag", "mcap", "db3"])
+def test_what_is_wanted_is_found_again_without_reading_the_rest(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (200, 400), dtype=np.uint8)
+    messages = [
+        ("/a", "sensor_msgs/msg/Image", image(i * SECOND, pixels + np.uint8(i), "mono8"), i * SECOND + 7 * (i % 3))
+        for i in range(100)
+    ]
+    wanted = {30 * SECOND, 31 * SECOND, 77 * SECOND}
+    loads: list[int] = []
+    original = chunked.ChunkedSource._load
+
+    def counting(self: Any, chunk: Any) -> Any:
+        loads.append(chunk.at)
+        return original(self, chunk)
+
+    with open_recording(write_recording(tmp_path, kind, messages)) as recording:
+        monkeypatch.setattr(chunked.ChunkedSource, "_load", counting)
+        unknown = [m for _, m in recording.messages(["/a"], {"/a": wanted})]
+        recording.stamps(["/a"])
+        before = len(loads)
+        known = [m for _, m in recording.messages(["/a"], {"/a": wanted})]
+    assert [m.stamp_ns for m in known] == [m.stamp_ns for m in unknown] == sorted(wanted)
+    assert all(np.array_equal(a.pixels, b.pixels) for a, b in zip(known, unknown, strict=True))
+    if kind != "db3":
+        assert len(loads) - before <= 3 < before / 2
