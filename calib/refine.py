@@ -8,7 +8,17 @@ import numpy as np
 from heatnet.calib.matching import Search
 from heatnet.calib.parallel import side_by_side
 from heatnet.calib.parameters import Estimate, Prior
-from heatnet.calib.solve import Matches, Normal, Observation, match, normal_equations, solve_free, solve_joint, thinned
+from heatnet.calib.solve import (
+    Matches,
+    Normal,
+    Observation,
+    agreeing,
+    match,
+    normal_equations,
+    solve_free,
+    solve_joint,
+    thinned,
+)
 
 Observe = Callable[[float, int], tuple[Observation, ...]]
 EVERY_FRAME = 99
@@ -38,6 +48,7 @@ SETTLE = (
     Stage(2, 0.4, 0.3, ("",), 4, EVERY_FRAME, 20_000),
 )
 FINAL = Stage(2, 0.24, 0.3, ("",), 6, EVERY_FRAME, 60_000)
+AGREEMENT_PX = 0.3  # difference between thermal cameras at which a landmark's weight turns
 MATCH_SIGMA_PX = 1.0  # worth of one match: 0.2 px each, and two dozen neighbours that err alike
 
 
@@ -63,7 +74,10 @@ def refine(observe: Observe, start: Estimate, guess: Estimate, prior: Prior, sta
 
 def fit(observations: Sequence[Observation], estimate: Estimate, guess: Estimate, prior: Prior, stage: Stage) -> Fit:
     """Match at an estimate and set up the equations of the next step."""
-    matches = match(observations, estimate, Search(stage.radius_px))
+    return _weighed(match(observations, estimate, Search(stage.radius_px)), estimate, guess, prior, stage)
+
+
+def _weighed(matches: Matches, estimate: Estimate, guess: Estimate, prior: Prior, stage: Stage) -> Fit:
     normal = normal_equations(matches, estimate, guess, prior, stage.scale_px, MATCH_SIGMA_PX)
     return Fit(estimate, matches, normal)
 
@@ -71,7 +85,7 @@ def fit(observations: Sequence[Observation], estimate: Estimate, guess: Estimate
 def refine_jointly(
     observes: Sequence[Observe], starts: Sequence[Estimate], guesses: Sequence[Estimate], prior: Prior, stage: Stage
 ) -> list[Fit]:
-    """The last stage for all thermal cameras at once: they are triggered together and share their lag."""
+    """The last stage for all thermal cameras at once: they are triggered together and see the same edges."""
     shared = float(np.mean([s.lag_s for s in starts]))
     estimates = [replace(s, lag_s=shared) for s in starts]
     observations = [thinned(observe(stage.blur_px, stage.frames), stage.most) for observe in observes]
@@ -91,7 +105,8 @@ def _fits(
     prior: Prior,
     stage: Stage,
 ) -> list[Fit]:
-    def of(i: int) -> Fit:
-        return fit(observations[i], estimates[i], guesses[i], prior, stage)
+    def of(i: int) -> Matches:
+        return match(observations[i], estimates[i], Search(stage.radius_px))
 
-    return side_by_side(of, range(len(estimates)))
+    matches = agreeing(side_by_side(of, range(len(estimates))), AGREEMENT_PX)
+    return [_weighed(m, e, g, prior, stage) for m, e, g in zip(matches, estimates, guesses, strict=True)]

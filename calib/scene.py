@@ -24,6 +24,7 @@ from heatnet.errors import CalibrationError
 log = logging.getLogger(__name__)
 LEAST_POINTS = 1500
 LEAST_POINTS_A_VIEW = 100
+NUMBERS_A_VIEW = 100_000  # more landmarks than a key frame has
 SAME_GREY = 4.0  # key frames of which 90 % differ by less, noise averaged away, show the same place
 
 
@@ -104,4 +105,5 @@ def _observe(scene: Scene, stamp_ns: int, pixels: NDArray[np.uint16], sigma_px: 
         motion.apply(points),
         motion.apply(scene.landmarks.along),
         (after.apply(points) - before.apply(points)) / seconds,
+        scene.index * NUMBERS_A_VIEW + np.arange(len(points)),
     )

@@ -26,6 +26,7 @@ class Observation:
     points: Array  # (N, 3) in cam0 at the thermal frame's stamp
     along: Array  # (N, 3) likewise
     velocities: Array  # (N, 3) m/s in cam0
+    numbers: NDArray[np.int64]  # (N,) of the landmarks: the same one has the same in every camera and frame
     worth: float = 1.0  # how many landmarks each of these stands for
 
     def thinned(self, every: int) -> "Observation":
@@ -33,8 +34,8 @@ class Observation:
         if every == 1:
             return self
         keep = slice(None, None, every)
-        points, along, velocities = self.points[keep], self.along[keep], self.velocities[keep]
-        return replace(self, points=points, along=along, velocities=velocities, worth=self.worth * every)
+        arrays = {name: getattr(self, name)[keep] for name in ("points", "along", "velocities", "numbers")}
+        return replace(self, **arrays, worth=self.worth * every)
 
 
 def thinned(observations: Sequence[Observation], most: int) -> list[Observation]:
@@ -54,6 +55,7 @@ class Matches:
     depths: Array  # (M,) metres
     views: NDArray[np.int64]  # (M,)
     worth: Array  # (M,) how many landmarks each stands for
+    numbers: NDArray[np.int64]  # (M,) of the landmarks
     tried: int  # how many landmarks fell into the images
 
     def __len__(self) -> int:
@@ -81,7 +83,36 @@ def _match_one(observation: Observation, estimate: Estimate, config: Search) -> 
     derivative = estimate.jacobian(placed[index], observation.velocities[index])
     across = np.einsum("ni,nip->np", normals[hit], derivative)
     views, worth = np.full(len(index), observation.view), np.full(len(index), observation.worth)
-    return Matches(offsets[hit], across, pixels[index], normals[hit], placed[index, 2], views, worth, tried=len(inside))
+    depths, numbers = placed[index, 2], observation.numbers[index]
+    return Matches(offsets[hit], across, pixels[index], normals[hit], depths, views, worth, numbers, tried=len(inside))
+
+
+def agreeing(matches: Sequence[Matches], scale_px: float) -> list[Matches]:
+    """Matches of several thermal cameras, worth less where the cameras find a landmark at different offsets.
+
+    An error of the landmark itself moves it alike in all of them; where they differ, at least one met another edge.
+    """
+    if len(matches) < 2 or not all(len(m) for m in matches):
+        return list(matches)
+    offsets = _mean_offsets(matches, scale_px)
+    known = np.isfinite(offsets)
+    others = known.sum(axis=0) - known
+    rest = (np.nansum(offsets, axis=0) - np.where(known, offsets, 0.0)) / np.maximum(others, 1)
+    differences = np.where(known & (others > 0), offsets - rest, 0.0)
+    factors = robust_weights(differences, scale_px)
+    return [replace(m, worth=m.worth * f[m.numbers]) for m, f in zip(matches, factors, strict=True)]
+
+
+def _mean_offsets(matches: Sequence[Matches], scale_px: float) -> Array:
+    """Mean residual (C, L) of every landmark in every camera's frames, NaN where a camera has not found it."""
+    count = 1 + max(int(m.numbers.max()) for m in matches)
+    rows = []
+    for m in matches:
+        weights = robust_weights(m.residuals, 2 * scale_px)
+        total = np.bincount(m.numbers, weights, count)
+        with np.errstate(invalid="ignore"):
+            rows.append(np.bincount(m.numbers, weights * m.residuals, count) / total)
+    return np.stack(rows)
 
 
 @dataclass(frozen=True)

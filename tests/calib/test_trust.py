@@ -58,8 +58,9 @@ def made_up_fit(
         sign = (-1.0) ** np.floor(pixels / (320 / 6, 256 / 5)).sum(1)
         noise = rng.normal(0, 0.3, POINTS) + (normals * common).sum(1) + bias_px * sign
         noise = np.where(by_chance & ~left, rng.uniform(-2, 2, POINTS), noise)
-        ones = np.ones(POINTS)
-        parts.append(Matches(noise, jacobian, pixels, normals, points[:, 2], np.full(POINTS, view), ones, POINTS))
+        ones, numbers = np.ones(POINTS), np.arange(POINTS)
+        views_of = np.full(POINTS, view)
+        parts.append(Matches(noise, jacobian, pixels, normals, points[:, 2], views_of, ones, numbers, POINTS))
     columns = {f: np.concatenate([getattr(p, f) for p in parts]) for f in Matches.__dataclass_fields__ if f != "tried"}
     matches = Matches(**columns, tried=views * POINTS)
     wrong = np.linalg.solve(PRIOR.rows(TRUTH), rng.standard_normal(len(TRUTH.names)))
