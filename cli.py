@@ -264,10 +264,10 @@ def check(
 @click.option("--domain", type=click.Choice(["day", "night"]), help="Instead of asking the sun.")
 @click.option(
     "--depth",
-    type=click.Choice(["auto", "stereo", "plane", "infinite"]),
+    type=click.Choice(["auto", "stereo", "lidar", "fused", "plane", "infinite"]),
     default="auto",
     show_default=True,
-    help="What thermal is aligned by; auto: stereo where there is a right RGB image.",
+    help="What thermal is aligned by; auto: stereo where there is a right RGB image; fused: LiDAR and stereo.",
 )
 @click.option(
     "--thermal-range",

@@ -1,6 +1,6 @@
 """How well thermal lies on RGB in a dataset, against the truth of simulated drives.
 
-usage: python benchmarks/build_alignment.py DRIVE... [--frames N] [--depth auto|stereo|plane|infinite|exact]
+usage: python benchmarks/build_alignment.py DRIVE... [--frames N] [--depth auto|stereo|lidar|fused|plane|infinite|exact]
 
 DRIVE is a folder that `heatnet simulate` made; its world is built again, so that every pixel of the training grid has a
 true point in space and it is known whether the thermal camera sees that point. The rig is the true one. Printed, over
@@ -116,7 +116,7 @@ def score_drive(folder: Path, depth: str, frames: int, total: Score) -> Score:
     rig = read_rig(folder / "truth_camchain.yaml")
     maker = SampleMaker.of(rig, GridConfig(), "infinite" if depth == "exact" else depth, 15.0, None)  # type: ignore[arg-type]
     recording = folder / f"{config.name}.{config.format}"
-    plan = plan_recording(recording, rig, PlanConfig(stereo=maker.stereo is not None))
+    plan = plan_recording(recording, rig, PlanConfig(stereo=maker.stereo is not None, lidar=maker.lidar is not None))
     mine = Score([], np.zeros(3, np.int64), np.zeros(4, np.int64))
     rows = np.unique(np.linspace(0, len(plan.stamps_ns["rgb"]) - 1, frames).astype(int)).tolist()
     for row, images in read_sets(plan, rows):
@@ -128,7 +128,7 @@ def score_drive(folder: Path, depth: str, frames: int, total: Score) -> Score:
         if depth == "exact":
             found = np.minimum(truth.depth_m, 1e3)
         else:
-            found = maker.depth(images, maker.alignment.rgb(images["rgb"]))
+            found = maker.depth(images, maker.alignment.rgb(images["rgb"]), stamps[0], plan.trajectory)
         _, valid = maker.alignment.warp(images["thermal"], found, motion)
         error = np.linalg.norm(places(maker, found, motion)[0] - true_places, axis=-1)
         scale = maker.grid.intrinsics[0] / maker.alignment.thermal.camera.intrinsics[0]

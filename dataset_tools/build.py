@@ -141,7 +141,8 @@ def _check(recordings: Sequence[Path], config: BuildConfig) -> None:
 
 def _plans(recordings: Sequence[Path], rig: Rig, config: BuildConfig, stereo: bool, lag_ns: int) -> list[RecordingPlan]:
     tolerance = None if config.tolerance_ms is None else round(config.tolerance_ms * 1e6)
-    how = PlanConfig(tolerance, config.domain, config.twilight, stereo, lag_ns, config.thermal_camera, config.salvage)
+    how = PlanConfig(tolerance, config.domain, config.twilight, stereo, lag_ns, config.thermal_camera, config.salvage,
+                     config.depth in ("lidar", "fused"))  # fmt: skip
     plans = [plan_recording(path, rig, how) for path in track(recordings, "synchronise")]
     _refuse_copies(plans)
     drives = drive_ranges([plan.range_ns for plan in plans])

@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from heatnet.calib.rig import Rig, RigCamera
+from heatnet.calib.rig import Lidar, Rig, RigCamera
 from heatnet.calib.trajectory import Trajectory
 from heatnet.dataset_tools.align import nearest_thermal
 from heatnet.dataset_tools.labels import LabelFile, find_labels
@@ -18,12 +19,22 @@ from heatnet.dataset_tools.recording import Fix, Recording, open_whole, read_tra
 from heatnet.dataset_tools.rhythm import Rhythm, rhythm
 from heatnet.dataset_tools.splits import MARGIN
 from heatnet.dataset_tools.sun import Place, Twilight, domain_of
+from heatnet.dataset_tools.sweeps import choose_sweeps
 from heatnet.dataset_tools.sync import Sets, synchronise
 from heatnet.dataset_tools.writer import plain_name
 from heatnet.errors import DatasetError, RecordingError
 
 NAVSATFIX = "sensor_msgs/msg/NavSatFix"
 BLOCK_BYTES = 1 << 18
+
+
+@dataclass(frozen=True)
+class Sweeps:
+    """The LiDAR sweep of each set."""
+
+    lidar: Lidar
+    topic: str
+    stamps_ns: NDArray[np.int64]  # (N,) -1 where there is none near enough
 
 
 @dataclass(frozen=True)
@@ -45,6 +56,7 @@ class RecordingPlan:
     state: tuple[int, int, int] = (0, 0, 0)  # see recording_state
     tolerance_ns: int = 0  # that frames of a set may be apart
     rhythms: dict[str, Rhythm] = field(default_factory=dict)  # by role
+    sweeps: Sweeps | None = None  # of the LiDAR, where depth is asked of it
 
     def refuse_change(self) -> None:
         """Raise RecordingError where the recording is not as it was when this was planned."""
@@ -66,8 +78,11 @@ class RecordingPlan:
         """Only the sets (N,) to `keep`; `drops` says why the others are left out."""
         stamps = {role: values[keep] for role, values in self.stamps_ns.items()}
         counted = Counter(self.drops) + Counter(drops)
-        arrays = {n: getattr(self, n)[keep] for n in ("elevations_deg", "domains", "splits", "labelled")}
-        return replace(self, stamps_ns=stamps, drops=dict(counted), **arrays)
+        arrays: dict[str, Any] = {
+            n: getattr(self, n)[keep] for n in ("elevations_deg", "domains", "splits", "labelled")
+        }
+        sweeps = None if self.sweeps is None else replace(self.sweeps, stamps_ns=self.sweeps.stamps_ns[keep])
+        return replace(self, stamps_ns=stamps, drops=dict(counted), sweeps=sweeps, **arrays)
 
     def with_splits(self, splits: NDArray[np.str_]) -> "RecordingPlan":
         """The sets with their splits (N,), without those in the margin between two."""
@@ -86,6 +101,7 @@ class PlanConfig:
     thermal_lag_ns: int = 0  # how much later than its stamp says a thermal image was exposed
     thermal_camera: str | None = None  # name in the rig file; None: the one nearest to the left RGB camera
     salvage: bool = False  # use what can be read of a damaged recording
+    lidar: bool = False  # a set needs a LiDAR sweep, for the depth
 
 
 def chosen_thermal(rig: Rig, name: str | None) -> RigCamera:
@@ -114,6 +130,7 @@ def plan_recording(path: Path, rig: Rig, config: PlanConfig) -> RecordingPlan:
             raise RecordingError(f"{path}: no frames that belong together ({_reasons(sets, topics)})")
         place = _place(recording)
         trajectory = None if rig.body is None else read_trajectory(recording, rig.body)
+        sweeps = _sweeps(recording, rig, stamps, trajectory) if config.lidar else None
     elevations = np.array([place.sun_elevation_deg(int(stamp)) for stamp in stamps])
     labels = find_labels(path)
     labelled = np.array([labels is not None and int(stamp) in labels.stamps_ns for stamp in stamps])
@@ -121,9 +138,23 @@ def plan_recording(path: Path, rig: Rig, config: PlanConfig) -> RecordingPlan:
     plan = RecordingPlan(
         path, recording_digest(path), topics, sets.stamps_ns, elevations, unknown, unknown, labelled, labels,
         trajectory, config.thermal_lag_ns, sets.drops, state, sets.tolerance_ns,
-        {role: rhythm(frame.stamps_ns, frame.log_ns) for role, frame in frames.items()},
+        {role: rhythm(frame.stamps_ns, frame.log_ns) for role, frame in frames.items()}, sweeps,
     )  # fmt: skip
+    if sweeps is not None:
+        found = sweeps.stamps_ns >= 0
+        plan = plan.kept(found, {"no LiDAR sweep near": int((~found).sum())})
     return _with_domains(plan, config)
+
+
+def _sweeps(recording: Recording, rig: Rig, stamps_ns: NDArray[np.int64], trajectory: Trajectory | None) -> Sweeps:
+    lidar = rig.lidar
+    topic = None if lidar is None else resolve_topic(recording, lidar.topic)
+    if lidar is None or topic is None:
+        found = "the rig file has no lidar0" if lidar is None else f"no LiDAR topic {lidar.topic}"
+        raise RecordingError(f"{recording.path}: {found}; --depth stereo, plane or infinite need none")
+    all_ns = np.unique(recording.stamps([topic])[topic])
+    chosen = [(*choose_sweeps(all_ns, int(stamp), trajectory), -1)[0] for stamp in stamps_ns]
+    return Sweeps(lidar, topic, np.array(chosen, np.int64))
 
 
 def recording_state(path: Path) -> tuple[int, int, int]:

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from recording_writers import Stamped, fix, image, transform, write_recording
+from recording_writers import Stamped, cloud, fix, image, transform, write_recording
 
 from heatnet.calib.camchain import write_rig
 from heatnet.calib.camera import Camera
-from heatnet.calib.rig import Body, Rig, RigCamera
+from heatnet.calib.rig import Body, Lidar, Rig, RigCamera
 from heatnet.calib.rigid import Rigid, rotation_exp
 
 Array = NDArray[np.float64]
@@ -21,7 +21,10 @@ FREIBURG = (48.0135, 7.8331)
 CAM0_FROM_BODY = Rigid(np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]]), np.zeros(3))
 
 
-def make_rig(thermal: bool = True, right: bool = True) -> Rig:
+CAM0_FROM_LIDAR = Rigid(np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]]), np.array([0.1, -0.2, -0.1]))
+
+
+def make_rig(thermal: bool = True, right: bool = True, lidar: bool = False) -> Rig:
     """Left and right RGB of 240x80, thermal of 240x96, all of the distortions of the real rig."""
     rgb = Camera("radtan", np.array([150.0, 149.0, 121.0, 38.0]), np.array([-0.2, 0.07, 2e-4, 3e-4]), (240, 80))
     warm = Camera("radtan", np.array([140.0, 140.5, 118.0, 50.0]), np.array([-0.40, 0.18, 2e-3, 4e-4]), (240, 96))
@@ -31,7 +34,8 @@ def make_rig(thermal: bool = True, right: bool = True) -> Rig:
     if thermal:
         place = Rigid(rotation_exp(np.array([0.01, -0.02, 0.01])), np.array([-0.30, 0.02, -0.02]))
         cameras.append(RigCamera(f"cam{len(cameras)}", warm, "/ir_left", True, place))
-    return Rig(tuple(cameras), body=Body("/tf", "odom", "base_link", CAM0_FROM_BODY))
+    body = Body("/tf", "odom", "base_link", CAM0_FROM_BODY)
+    return Rig(tuple(cameras), Lidar("/points", CAM0_FROM_LIDAR) if lidar else None, body)
 
 
 @dataclass(frozen=True)
@@ -128,9 +132,20 @@ def _frame(rig: Rig, stamp: int, start: int, lags: tuple[int, int], speed: float
         pixels: Any = np.rint(counts(seen)).astype(np.uint16) if camera.thermal else colours(seen)
         fields = image(at, pixels, "mono16" if camera.thermal else "rgb8")
         made.append((camera.topic, "sensor_msgs/msg/Image", fields, at + 1_000_000))
+    if rig.lidar is not None:
+        at = stamp + 7_000_000
+        made.append((rig.lidar.topic, "sensor_msgs/msg/PointCloud2", cloud(at, _sweep(_moved(at, start, speed))), at))
     if gnss:
         made.append(("/fix", "sensor_msgs/msg/NavSatFix", fix(stamp, *FREIBURG), stamp))
     return made
+
+
+def _sweep(moved: Array) -> Any:
+    """What a LiDAR sees: points (64, 360) of its own frame."""
+    wide = Camera("none", np.array([220.0, 110.0, 179.5, 31.5]), np.zeros(4), (360, 64))
+    eye = RigCamera("lidar", wide, "", False, Rigid(np.eye(3), -CAM0_FROM_LIDAR.translation))
+    points = CAM0_FROM_LIDAR.inverse().apply(look(eye, moved).points.reshape(-1, 3) - moved)
+    return points.astype("<f4").view([("x", "<f4"), ("y", "<f4"), ("z", "<f4")]).reshape(64, 360)
 
 
 def write_calibration(path: Path, rig: Rig | None = None) -> Path:

@@ -337,6 +337,31 @@ def test_the_right_image_is_kept_where_asked_for_as_the_grid_camera_sees_it_from
         build_dataset([day], alone, tmp_path / "other", replace(CONFIG, right=True))
 
 
+@pytest.mark.parametrize("depth", ["lidar", "fused"])
+def test_depth_of_a_lidar_aligns_near_and_far(tmp_path: Path, depth: Any) -> None:
+    rig = make_rig(lidar=True)
+    drive, rig_file = make_recording(tmp_path / "in", rig=rig), write_calibration(tmp_path / "rig.yaml", rig)
+    build_dataset([drive], rig_file, tmp_path / "out", replace(CONFIG, depth=depth))
+    dataset = Dataset.open(tmp_path / "out")
+    for i, ref in enumerate(dataset.refs()):
+        sample = dataset.read(ref, check=True)
+        grid = RigCamera("grid", grid_of(dataset), "", False, Rigid.identity())
+        seen = look(grid, np.array([0.025 * i, 0, 0]))
+        for part in (seen.board, ~seen.board):
+            error = np.abs(sample.thermal - counts(seen))[(sample.valid > 0) & part]
+            assert np.median(error) < 5 and np.percentile(error, 80) < 20
+    assert len(dataset.refs()) == 4
+
+
+def test_without_a_lidar_its_depth_is_refused(day: Path, rig_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="lidar0"):
+        build_dataset([day], rig_file, tmp_path / "out", replace(CONFIG, depth="lidar"))
+    equipped = write_calibration(tmp_path / "rig.yaml", make_rig(lidar=True))
+    with pytest.raises(RecordingError, match=r"drive\.bag: no LiDAR topic /points"):
+        build_dataset([day], equipped, tmp_path / "out", replace(CONFIG, depth="fused"))
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("compression", ["gzip", "zstd"])
 def test_a_compressed_dataset_holds_the_same_samples(
     day: Path, rig_file: Path, tmp_path: Path, compression: Any
