@@ -128,7 +128,8 @@ def _teachers(run: Path, student: Network) -> dict[str, Network]:
     points = {name: run / f"{name}_teacher" / "best.pt" for name in CHANNELS}
     found = {name: load_checkpoint(path) for name, path in points.items() if path.is_file()}
     like = {name: replace(student.config, modalities=(name,)) for name in found}
-    unlike = [name for name, point in found.items() if point.network != like[name]]
+    fusion = student.config.fusion  # of no meaning with one modality
+    unlike = [name for name, point in found.items() if replace(point.network, fusion=fusion) != like[name]]
     if unlike:
         raise TrainingError(
             f"{points[unlike[0]]}: {describe(found[unlike[0]].network)}; a warm start of {describe(student.config)} "
