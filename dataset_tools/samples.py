@@ -19,7 +19,7 @@ from heatnet.dataset_tools.plan import RecordingPlan, chosen_thermal
 from heatnet.dataset_tools.recording import Image, Message, PointCloud, open_recording
 from heatnet.dataset_tools.shards import Sample
 from heatnet.dataset_tools.sweeps import make_sweep
-from heatnet.errors import DatasetError, RecordingError
+from heatnet.errors import DatasetError
 
 DepthChoice = Literal["auto", "stereo", "lidar", "fused", "plane", "infinite"]
 Images = dict[str, Any]  # by role: pixels of rgb, thermal, right; the LiDAR's Sweep
@@ -185,6 +185,13 @@ class _Needs:
             yield from ((row, self.roles[topic], sweep) for row in rows)
 
 
+def _arrivals(plan: RecordingPlan, needs: _Needs) -> Iterator[tuple[int, str, Any]]:
+    """Row, role and content of what is needed, in the order of the recording; what cannot be read is passed over."""
+    with open_recording(plan.path) as recording:
+        for topic, message in recording.messages(list(needs.wanted), needs.wanted, skipped=[]):
+            yield from needs.parts(topic, message)
+
+
 def read_sets(plan: RecordingPlan, rows: Sequence[int]) -> Iterator[tuple[int, Images | None]]:
     """Yield (row, images) for each of the `rows` of a plan, in one pass over the recording.
 
@@ -194,18 +201,15 @@ def read_sets(plan: RecordingPlan, rows: Sequence[int]) -> Iterator[tuple[int, I
     needs = _Needs.of(plan, rows)
     waiting: dict[int, Images] = {}
     left = set(rows)
-    skipped: list[RecordingError] = []
-    with open_recording(plan.path) as recording:
-        for topic, message in recording.messages(list(needs.wanted), needs.wanted, skipped):
-            for row, role, content in needs.parts(topic, message):
-                if row not in left:
-                    continue
-                waiting.setdefault(row, {})[role] = content
-                if len(waiting[row]) == needs.count:
-                    left.discard(row)
-                    yield row, waiting.pop(row)
-                elif sum(map(len, waiting.values())) > WAITING_IMAGES:
-                    waiting.pop(next(iter(waiting)))
+    for row, role, content in _arrivals(plan, needs):
+        if row not in left:
+            continue
+        waiting.setdefault(row, {})[role] = content
+        if len(waiting[row]) == needs.count:
+            left.discard(row)
+            yield row, waiting.pop(row)
+        elif sum(map(len, waiting.values())) > WAITING_IMAGES:
+            waiting.pop(next(iter(waiting)))
     plan.refuse_change()
     for row in sorted(left):
         yield row, None
