@@ -16,7 +16,7 @@ from heatnet.calib.views import View, Views
 from heatnet.errors import CalibrationError
 
 Array = NDArray[np.float64]
-FAR_M = 30.0  # what is taken for the depth of a street where nothing tells it
+ROAD_M, HOUSES_M, FAR_M = 1.6, 10.0, 50.0  # the street that is assumed where nothing tells depth
 DEPTHS = ("auto", "stereo", "lidar", "none")
 
 
@@ -27,6 +27,7 @@ class DepthChoice:
     name: str  # stereo, lidar, stereo and lidar, or none
     of: Callable[[View, CamMotion], DepthImage | None]  # None where a key frame has none
     notes: tuple[str, ...] = ()  # what is assumed, in plain words
+    measured: bool = True  # False: assumed, so that translation must not be estimated by it
     by_stereo: bool = False  # whether edges may be looked for in the right image
 
 
@@ -41,11 +42,11 @@ def choose_depth(kind: str, views: Views, rig: Rig) -> DepthChoice:
     if (kind == "stereo" and no_stereo) or (kind == "lidar" and no_lidar):
         raise CalibrationError(f"{views.names()}: {no_stereo if kind == 'stereo' else no_lidar}")
     if kind == "none":
-        return _far(rig.rgb_left, ())
+        return _assumed(rig.rgb_left, ())
     stereo = None if no_stereo or kind == "lidar" else StereoDepth(rig.rgb[0], rig.rgb[1])
     lidar = None if no_lidar or kind == "stereo" or rig.lidar is None else LidarDepth(rig.rgb_left, rig.lidar)
     if stereo is None and lidar is None:
-        return _far(rig.rgb_left, (no_stereo, no_lidar))
+        return _assumed(rig.rgb_left, (no_stereo, no_lidar))
     return _measured(stereo, lidar, _sweep_notes(views) if lidar else ())
 
 
@@ -84,7 +85,7 @@ def _measured(stereo: StereoDepth | None, lidar: LidarDepth | None, notes: tuple
         return replace(by_lidar, depth_m=continued(by_lidar.depth_m))
 
     names = [name for name, source in (("stereo", stereo), ("lidar", lidar)) if source is not None]
-    return DepthChoice(" and ".join(names), of, notes, stereo is not None)
+    return DepthChoice(" and ".join(names), of, notes, by_stereo=stereo is not None)
 
 
 def fuse(stereo: DepthImage, lidar: DepthImage) -> DepthImage:
@@ -98,11 +99,18 @@ def fuse(stereo: DepthImage, lidar: DepthImage) -> DepthImage:
     )
 
 
-def _far(left: RigCamera, reasons: tuple[str, ...]) -> DepthChoice:
+def _assumed(left: RigCamera, reasons: tuple[str, ...]) -> DepthChoice:
+    """An empty street, seen by a camera that looks along it."""
     camera = working_camera(left.camera)
-    depth = DepthImage(camera, Rigid.identity(), np.full(camera.resolution[::-1], FAR_M, np.float32))
+    width, height = camera.resolution
+    pixels = np.stack(np.meshgrid(np.arange(float(width)), np.arange(float(height))), -1).reshape(-1, 2)
+    x, y, _ = camera.unproject(pixels)[0].T
+    inverse = np.maximum.reduce([y / ROAD_M, np.abs(x) / HOUSES_M, np.full_like(x, 1 / FAR_M)])
+    depth = DepthImage(camera, Rigid.identity(), (1 / inverse).reshape(height, width).astype(np.float32))
     notes = (
-        f"no depth is known: every edge counts as {FAR_M:.0f} m away, translation stays as the rig file says",
+        f"no depth is known: an empty street is assumed, its road {ROAD_M} m below the camera, houses {HOUSES_M:.0f} m "
+        f"to the sides, nothing beyond {FAR_M:.0f} m",
+        "rotation and intrinsics are estimated against it; translation and lag stay as they were given",
         *reasons,
     )
-    return DepthChoice("none", lambda view, motion: depth, notes)
+    return DepthChoice("none", lambda view, motion: depth, notes, measured=False)

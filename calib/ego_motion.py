@@ -83,7 +83,7 @@ def _velocities(views: Views, rig: Rig, choice: DepthChoice, indices: list[int])
             sums.setdefault(first, []).append((1 / seconds, twist))
             sums.setdefault(second, []).append((1 / seconds, twist))
         cache.pop(first)
-    return {i: sum(w * t for w, t in parts) / sum(w for w, _ in parts) for i, parts in sums.items()}
+    return {i: np.average([t for _, t in parts], axis=0, weights=[w for w, _ in parts]) for i, parts in sums.items()}
 
 
 def _between(
@@ -105,7 +105,7 @@ def _features(view: View, left: RigCamera) -> _Features:
     small = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
     blurred = cv2.GaussianBlur(small, (0, 0), BLUR_PX)
     points, descriptors = cv2.SIFT.create(FEATURES, contrastThreshold=FAINTEST).detectAndCompute(blurred, None)
-    if descriptors is None:
+    if not points:
         return _Features(np.zeros((0, 3)), np.zeros((0, 128), np.float32))
     rays, found = left.camera.scaled(width, height).unproject(np.array([p.pt for p in points]))
     return _Features(rays[found], np.asarray(descriptors, np.float32)[found])
@@ -132,14 +132,15 @@ def solve_motion(
         return None
     error = LARGEST_ERROR_PX / working_camera(left.camera).intrinsics[0]
     cv2.setRNGSeed(0)
-    solved, turn, shift, agreeing = cv2.solvePnPRansac(
+    solved, first_turn, first_shift, agreeing = cv2.solvePnPRansac(
         points, seen, np.eye(3), None, iterationsCount=1000, reprojectionError=error, confidence=0.999
     )
     if not solved or agreeing is None or len(agreeing) < max(LEAST_AGREEING, LEAST_SHARE * len(points)):
         return None
     kept = agreeing.reshape(-1)
-    turn, shift = cv2.solvePnPRefineLM(points[kept], seen[kept], np.eye(3), None, turn, shift)
-    return Rigid(rotation_exp(turn.reshape(3)), shift.reshape(3))
+    refined = cv2.solvePnPRefineLM(points[kept], seen[kept], np.eye(3), None, first_turn, first_shift)
+    turn, shift = (np.asarray(vector, np.float64).reshape(3) for vector in refined)
+    return Rigid(rotation_exp(turn), shift)
 
 
 def _twist(moved: Rigid, seconds: float) -> Array:

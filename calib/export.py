@@ -79,8 +79,9 @@ EXPORTS: dict[str, Callable[[RigCamera], str]] = {"ros": ros_text, "opencv": ope
 
 def _said(entry: RigCamera) -> list[str]:
     """What image this speaks of, and which way the pose points."""
+    topic = " ".join(entry.topic.split())
     return [
-        f"{entry.name} {' '.join(entry.topic.split())}: intrinsics and distortion of the raw image, as the camera gives it",
+        f"{entry.name} {topic}: intrinsics and distortion of the raw image, as the camera gives it",
         f"T_cam_cam0 maps points of cam0 (left RGB) into {entry.name}: x_{entry.name} = T_cam_cam0 x_cam0, metres",
     ]
 

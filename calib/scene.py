@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -24,6 +24,7 @@ from heatnet.errors import CalibrationError
 log = logging.getLogger(__name__)
 LEAST_POINTS = 1500
 LEAST_POINTS_A_VIEW = 100
+FAR_AWAY = 1e5
 NUMBERS_A_VIEW = 100_000  # more landmarks than a key frame has
 SAME_GREY = 4.0  # key frames of which 90 % differ by less, noise averaged away, show the same place
 
@@ -36,6 +37,7 @@ class Scene:
     view: View
     landmarks: Landmarks
     motion: CamMotion
+    pinned: dict[str, NDArray[np.float64]] = field(default_factory=dict)  # centres in cam0 of cameras that must stay
 
 
 def prepare(views: Views, rig: Rig, edges: EdgeConfig, choice: DepthChoice) -> tuple[Scene, ...]:
@@ -45,6 +47,7 @@ def prepare(views: Views, rig: Rig, edges: EdgeConfig, choice: DepthChoice) -> t
     """
 
     motions = motions_of(views, rig, choice)
+    pinned = {} if choice.measured else {c.name: c.cam_from_cam0.inverse().translation for c in rig.thermal}
 
     def scene_of(index: int) -> Scene | None:
         view, motion = views.views[index], motions[index]
@@ -54,7 +57,7 @@ def prepare(views: Views, rig: Rig, edges: EdgeConfig, choice: DepthChoice) -> t
         landmarks = place_edges(find_edges(view.left, edges), rig.rgb_left, depth)
         if choice.by_stereo and view.right is not None:
             landmarks = sharpen_depth(landmarks, rig.rgb_left, rig.rgb[1], view.right, edges)
-        return Scene(index, view, landmarks, motion)
+        return Scene(index, view, landmarks, motion, pinned)
 
     scenes: list[Scene] = []
     for scene in side_by_side(scene_of, range(len(views.views)), "Finding edges and depth"):
@@ -85,7 +88,7 @@ def observer(scenes: Sequence[Scene], name: str) -> Callable[[float, int], tuple
     def observe(sigma_px: float, frames: int) -> tuple[Observation, ...]:
         if (sigma_px, frames) not in cache:
             cache[sigma_px, frames] = tuple(
-                _observe(scene, frame.stamp_ns, frame.pixels, sigma_px)
+                _observe(scene, frame.stamp_ns, frame.pixels, sigma_px, scene.pinned.get(name))
                 for scene in scenes
                 for frame in scene.view.thermal.get(name, ())[:frames]
             )
@@ -94,16 +97,16 @@ def observer(scenes: Sequence[Scene], name: str) -> Callable[[float, int], tuple
     return observe
 
 
-def _observe(scene: Scene, stamp_ns: int, pixels: NDArray[np.uint16], sigma_px: float) -> Observation:
+def _observe(
+    scene: Scene, stamp_ns: int, pixels: NDArray[np.uint16], sigma_px: float, pinned: NDArray[np.float64] | None
+) -> Observation:
     motion = scene.motion.between(stamp_ns, scene.view.stamp_ns)
     before, after, seconds = scene.motion.rate(stamp_ns, scene.view.stamp_ns)
-    points = scene.landmarks.points
-    return Observation(
-        scene.index,
-        stamp_ns,
-        GradientImage.of_thermal(pixels, sigma_px),
-        motion.apply(points),
-        motion.apply(scene.landmarks.along),
-        (after.apply(points) - before.apply(points)) / seconds,
-        scene.index * NUMBERS_A_VIEW + np.arange(len(points)),
-    )
+    points, along = scene.landmarks.points, scene.landmarks.along
+    image = GradientImage.of_thermal(pixels, sigma_px)
+    velocities = (after.apply(points) - before.apply(points)) / seconds
+    points, along = motion.apply(points), motion.apply(along)
+    if pinned is not None:  # seen from there and moved far away, points say nothing about translation or lag
+        points, along = (points - pinned) * FAR_AWAY, (along - pinned) * FAR_AWAY
+    numbers = scene.index * NUMBERS_A_VIEW + np.arange(len(points))
+    return Observation(scene.index, stamp_ns, image, points, along, velocities, numbers)

@@ -1,0 +1,44 @@
+"""Without depth a street is assumed: it says nothing about translation and lag, and that is said."""
+
+from dataclasses import replace
+
+import numpy as np
+from calib_corridor import rough
+
+from heatnet.calib.depth_choice import choose_depth
+from heatnet.calib.edges import EdgeConfig
+from heatnet.calib.motion import CamMotion
+from heatnet.calib.parameters import Estimate
+from heatnet.calib.rig import Rig
+from heatnet.calib.scene import observer, prepare
+from heatnet.calib.views import Views
+
+
+def test_what_is_assumed_of_depth_moves_neither_translation_nor_lag(rig: Rig, views: Views) -> None:
+    guess = rough(rig, (0.0, 0.0, 0.0))
+    mono = replace(views, views=tuple(replace(v, right=None) for v in views.views))
+    choice = choose_depth("none", mono, guess)
+    assert not choice.measured
+    assert "translation and lag stay" in choice.notes[1]
+    camera = guess["cam2"]
+    estimate = Estimate(camera.camera, camera.cam_from_cam0)
+    (first, *_) = observer(prepare(mono, guess, EdgeConfig(), choice), "cam2")(1.0, 1)
+    placed = estimate.place(first.points, first.velocities)
+    seen = placed[:, 2] > 0
+    derivative = np.abs(estimate.jacobian(placed[seen], first.velocities[seen]))
+    names = estimate.names
+    for name in ("translation_x", "translation_y", "translation_z", "lag"):
+        assert derivative[:, :, names.index(name)].max() < 1.0, name  # px a metre or a second
+    assert np.median(derivative[:, 1, names.index("rotation_x")]) > 200
+
+
+def test_the_street_that_is_assumed_has_a_road_and_houses(rig: Rig, views: Views) -> None:
+    depth = choose_depth("none", views, rig).of(views.views[0], CamMotion(None, None))
+    assert depth is not None
+    rays = np.array([[0.0, 0.0, 1.0], [0.0, 0.2, 1.0], [0.8, 0.0, 1.0]])
+    assert np.allclose(depth.sample(rays), [50.0, 8.0, 12.5], rtol=0.02)
+
+
+def test_measured_depth_pins_nothing(rig: Rig, views: Views) -> None:
+    scenes = prepare(views, rig, EdgeConfig(), choose_depth("stereo", views, rig))
+    assert all(scene.pinned == {} for scene in scenes)
