@@ -1,6 +1,6 @@
 """Where things stand along the street."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -190,6 +190,9 @@ def _parked(site: Site, side: Side) -> Mesh:
     return join(parts)
 
 
+SMALL_THINGS = (0.34, 0.62, 0.75, 0.87)  # up to these of a draw from 0 to 1: sign, bicycles, bollards, bins
+
+
 def _small_things(site: Site, side: Side) -> Mesh:
     """Signs, bollards, parked bicycles and bins."""
     rng, parts = site.rng, []
@@ -198,21 +201,20 @@ def _small_things(site: Site, side: Side) -> Mesh:
     bicycles = [make_bicycle(site.table, rng) for _ in range(5)]
     bollard = make_bollard(site.table, rng)
     bins = [make_bin(site.table, rng) for _ in range(3)]
+    face = np.pi if side.sign > 0 else 0.0  # signs are seen by the traffic on their side
+    turn = np.pi + face if side.sign < 0 else face
+    makers: tuple[Callable[[float, float], list[Mesh]], ...] = (
+        lambda s, off: [_at(site, signs[int(rng.integers(6))], s + off, side, edge, turn)],
+        lambda s, off: _bicycles(site, side, bicycles, s + off),
+        lambda s, off: [_at(site, bollard, s + 1.5 * k, side, edge) for k in range(4)],
+        lambda s, off: [
+            _at(site, bins[int(rng.integers(3))], s + off + 0.8 * k, side, side.walk - 0.4) for k in range(2)
+        ],
+    )
     for s in np.arange(site.street.start_m + 4, site.street.end_m, 9.0):
         draw, jitter = rng.random(), float(rng.uniform(-3, 3))
-        if draw < 0.34:
-            face = np.pi if side.sign > 0 else 0.0  # seen by the traffic on that side
-            parts.append(
-                _at(site, signs[int(rng.integers(6))], s + jitter, side, edge, np.pi + face if side.sign < 0 else face)
-            )
-        elif draw < 0.62:
-            parts += _bicycles(site, side, bicycles, s + jitter)
-        elif draw < 0.75:
-            parts += [_at(site, bollard, s + 1.5 * k, side, edge) for k in range(4)]
-        elif draw < 0.87:
-            parts += [
-                _at(site, bins[int(rng.integers(3))], s + jitter + 0.8 * k, side, side.walk - 0.4) for k in range(2)
-            ]
+        kind = int(np.searchsorted(SMALL_THINGS, draw, side="right"))
+        parts += makers[kind](s, jitter) if kind < len(makers) else []
     return join(parts)
 
 
