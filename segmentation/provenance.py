@@ -19,10 +19,11 @@ def describe_dataset(data: Dataset) -> dict[str, Any]:
 
 
 def fingerprint(data: Dataset) -> str:
-    """SHA-256 of what training sees: the shards' own hashes, with split, domain, label source and thermal range."""
+    """SHA-256 of what training sees: hashes of the shards that do not test, split, domain, labels, thermal range."""
     lines = sorted(
         f"{r.sha256} {r.split} {r.domain} {r.label_source} {tuple(map(float, r.thermal_range))}\n"
         for r in data.manifest.shards
+        if r.split != "test"
     )
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 

@@ -130,7 +130,7 @@ def untrained(path: Path, **changes: Any) -> Path:
     return path
 
 
-@pytest.mark.parametrize("modalities", [("rgb", "thermal"), ("thermal",)])
+@pytest.mark.parametrize("modalities", [("rgb", "thermal"), pytest.param(("thermal",), marks=pytest.mark.slow)])
 def test_onnx_agrees_with_the_network_on_raw_images(tmp_path: Path, modalities: tuple[str, ...]) -> None:
     pytest.importorskip("onnxscript", reason="needs the extra 'onnx'")
     pytest.importorskip("onnxruntime", reason="needs the extra 'onnx'")
