@@ -1,15 +1,19 @@
 """A check passes what is right, fails what is wrong, and says so when it cannot tell."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from calib_corridor import Corridor
+from click.testing import CliRunner
 
-from heatnet.calib.check import CheckConfig, CheckResult, check
+from heatnet.calib.check import CameraCheck, CheckConfig, CheckResult, Verdict, check
 from heatnet.calib.parameters import Estimate
 from heatnet.calib.rig import Rig
 from heatnet.calib.views import ThermalFrame, View, Views
+from heatnet.cli import main
 from heatnet.errors import CalibrationError
 
 LENIENT = CheckConfig(tolerance_px=1.0)  # four key frames at constant speed leave forward translation open
@@ -116,3 +120,18 @@ def test_a_camera_without_frames_is_inconclusive_and_the_other_is_judged(rig: Ri
 def test_a_rig_without_thermal_cameras_is_refused(rig: Rig, views: Views) -> None:
     with pytest.raises(CalibrationError, match="no thermal camera"):
         check(views, replace(rig, cameras=rig.rgb))
+
+
+@pytest.mark.parametrize(("status", "code"), [("pass", 0), ("fail", 1), ("inconclusive", 3)])
+def test_the_exit_code_tells_the_verdict(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: Verdict, code: int
+) -> None:
+    verdict = CheckResult((CameraCheck(rig.thermal[0], status, "because"),), 0.5)
+    monkeypatch.setattr("heatnet.calib.check.check", lambda views, rig, config: verdict)
+    monkeypatch.setattr("heatnet.dataset_tools.recording.read_recorded_rig", lambda *_: rig)
+    monkeypatch.setattr("heatnet.dataset_tools.views.load_views", lambda *_: None)
+    done = CliRunner().invoke(main, ["check", "a.bag", "--rig", str(tmp_path / "r.yaml"), "--json"])
+    assert done.exit_code == code
+    said = json.loads(done.stdout)
+    assert (said["status"], said["cameras"]["cam2"]["reason"]) == (status, "because")
+    assert ("no longer right" in done.stderr) == (status == "fail")
