@@ -1,6 +1,5 @@
 """Labels that a teacher gave to frames, kept beside the run: made once on the clean frames, read by every worker."""
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,16 +21,16 @@ class LabelStore:
         """Keep the label of a frame: ids (H, W) and confidence (H, W) in [0, 1]."""
         levels = np.clip(np.rint(confidence * 255), 0, 255).astype(np.uint8)
         with atomic_file(self._path(ref)) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, label=label, confidence=levels)
+            np.save(file, np.stack([label, levels]))
 
     def read(self, ref: SampleRef) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """Label and confidence of a frame. Raises TrainingError where there is none."""
         path = self._path(ref)
         try:
-            with np.load(path, allow_pickle=False) as file:
-                return file["label"], file["confidence"].astype(np.float32) / np.float32(255)
-        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+            label, levels = np.load(path, allow_pickle=False)
+        except (OSError, EOFError, ValueError) as error:
             raise TrainingError(f"{path}: no label by a teacher ({error})") from error
+        return label, levels.astype(np.float32) / np.float32(255)
 
     def _path(self, ref: SampleRef) -> Path:
-        return self.folder / f"{ref.shard:05d}_{ref.row:05d}.npz"
+        return self.folder / f"{ref.shard:05d}_{ref.row:05d}.npy"
