@@ -54,13 +54,12 @@ ROWS = {
     "+ complementary masks": Row(("adapt.complementary_mask=0.5",)),
     "+ masked consistency": Row(("adapt.masked_consistency=0.5", "adapt.threshold=0.5")),
     "+ night style": Row(("augment.night_like=0.2", "augment.night_style=0.3")),
-    "+ drop thermal": Row(("augment.night_like=0.3", "augment.drop_thermal=0.3")),
+    "without drop thermal": Row(("augment.drop_thermal=0",)),
     "+ thermal invert": Row(("augment.thermal_invert=0.3",)),
     "+ all": Row(
         (
             "adapt.mean_teacher=true", "adapt.threshold=0.5", "adapt.class_mix=0.5", "adapt.rare_classes=0.05",
             "adapt.complementary_mask=0.3", "augment.night_like=0.2", "augment.night_style=0.2",
-            "augment.drop_thermal=0.3",
         )
     ),
 }  # fmt: skip

@@ -21,10 +21,10 @@ class AugmentConfig:
     rotation_rad: float = 0.35  # largest angle to either side
     scale: tuple[float, float] = (0.75, 1.5)
     colour: float = 0.8
-    night_like: float = 0.4
+    night_like: float = 0.3
     night_style: float = 0.0
     drop_rgb: float = 0.1
-    drop_thermal: float = 0.0
+    drop_thermal: float = 0.3
     rectangle: float = 0.3  # a rectangle without RGB or without thermal
     thermal_gain: float = 0.4  # half range of the natural logarithm of the contrast
     thermal_offset: float = 0.5  # half range, in units of the frame's standard deviation

@@ -203,7 +203,15 @@ def test_a_borrowed_look_has_the_values_of_the_night_and_keeps_their_order() -> 
 
 
 PLAIN = AugmentConfig(
-    colour=0, night_like=0, drop_rgb=0, rectangle=0, thermal_gain=0, thermal_offset=0, thermal_gamma=0, thermal_noise=0
+    colour=0,
+    night_like=0,
+    drop_rgb=0,
+    drop_thermal=0,
+    rectangle=0,
+    thermal_gain=0,
+    thermal_offset=0,
+    thermal_gamma=0,
+    thermal_noise=0,
 )
 
 

@@ -10,7 +10,15 @@ from heatnet.segmentation.config import AugmentConfig
 from heatnet.segmentation.frames import Frame, normalise_thermal
 
 PLAIN = AugmentConfig(
-    colour=0, night_like=0, drop_rgb=0, rectangle=0, thermal_gain=0, thermal_offset=0, thermal_gamma=0, thermal_noise=0
+    colour=0,
+    night_like=0,
+    drop_rgb=0,
+    drop_thermal=0,
+    rectangle=0,
+    thermal_gain=0,
+    thermal_offset=0,
+    thermal_gamma=0,
+    thermal_noise=0,
 )
 
 
