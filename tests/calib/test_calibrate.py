@@ -188,7 +188,7 @@ def test_no_thermal_frames_are_said(rig: Rig, views: Views) -> None:
 
 def test_without_a_right_image_stereo_depth_is_refused(rig: Rig, views: Views) -> None:
     with pytest.raises(CalibrationError, match="right RGB camera"):
-        calibrate(changed(views, lambda v: replace(v, right=None)), rig)
+        calibrate(changed(views, lambda v: replace(v, right=None)), rig, CalibrationConfig(depth="stereo"))
 
 
 def test_an_unknown_kind_of_depth_is_refused(rig: Rig, views: Views) -> None:
