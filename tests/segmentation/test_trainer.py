@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -168,6 +169,15 @@ def test_a_run_that_was_stopped_at_any_step_ends_with_the_same_metrics(
     assert all(torch.equal(whole.weights[name], broken.weights[name]) for name in whole.weights)
 
 
+@pytest.fixture
+def heeds_interrupts() -> Iterator[None]:
+    """As on a terminal: a shell lets its background jobs, these tests perhaps among them, ignore SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeds_interrupts")
 def test_the_first_interrupt_waits_and_the_second_one_does_not() -> None:
     with Interrupt() as interrupt:
         assert not interrupt
