@@ -96,7 +96,6 @@ class DatasetWriter:
         ]
         ordered = tuple(sorted(shards, key=lambda r: r.name))
         self._write(replace(self.manifest, shards=ordered, provenance=tuple(provenance)))
-        write_card(self.root, self.manifest)
         (self.root / SHARDS / old.name).unlink(missing_ok=True)
 
     def finish(self, source: Mapping[str, Any]) -> None:
@@ -161,7 +160,9 @@ def reopen_writer(root: Path) -> Iterator[DatasetWriter]:
     read_manifest(root)
     with _locked(root / SHARDS):
         try:
-            yield DatasetWriter(root, read_manifest(root), new=False)
+            writer = DatasetWriter(root, read_manifest(root), new=False)
+            yield writer
+            write_card(root, writer.manifest)  # also where nothing was left to do: the last run may have been killed
         finally:
             _clean(root)
 
