@@ -26,6 +26,7 @@ NOISE_CELLS = (4, 3)
 BIAS_CELLS = (3, 2)  # so coarse is a bias carried, since it may reach that far
 BIAS_DEPTHS_M = (12.0, 30.0)
 HIDDEN = 1.5  # the parameters swallow a good part of a smooth bias before the residuals show it
+LEAST_BIAS_PX = 0.05  # that residuals do not show: edges of the two kinds of image agree no better over a region
 CHANCE = (0.25, 0.35)  # firmness that matches by chance reach, drawn to where they are expected, and what is above it
 
 
@@ -90,7 +91,10 @@ def _firmness(weights: Array, fit: Fit, labels: Labels) -> Array:
 
 
 def common_bias_px(matches: Matches, weights: Array, regions: Labels) -> float:
-    """Deviation in pixels of the mean residuals of regions, beyond what key frames scatter about these means."""
+    """Deviation in pixels of the mean residuals of regions, beyond what key frames scatter about these means.
+
+    Never less than what residuals cannot show, because the parameters follow it.
+    """
     regions = np.unique(regions, return_inverse=True)[1]
     views = np.unique(matches.views, return_inverse=True)[1]
     shape = int(regions.max(initial=0)) + 1, int(views.max(initial=0)) + 1
@@ -104,7 +108,8 @@ def common_bias_px(matches: Matches, weights: Array, regions: Labels) -> float:
     counted = (total > 0).sum(1)
     scatter = ((pull - mean[:, None] * total) ** 2).sum(1) / weight**2 * counted / np.maximum(counted - 1, 1)
     weight = weight * (counted >= 3)
-    return float(np.sqrt(max((weight * (mean**2 - scatter)).sum() / max(weight.sum(), 1e-100), 0.0)))
+    seen = max((weight * (mean**2 - scatter)).sum() / max(weight.sum(), 1e-100), 0.0)
+    return float(np.sqrt(seen + LEAST_BIAS_PX**2))
 
 
 def _cells(matches: Matches, resolution: tuple[int, int], cells: tuple[int, int]) -> Labels:
