@@ -178,8 +178,14 @@ def write_calibration(result: CalibrationResult, path: Path) -> Path:
     with atomic_file(beside) as described:
         described.write_text(json.dumps(_finite(result.as_dict()), indent=1, allow_nan=False))
         with atomic_file(path) as camchain:
-            camchain.write_text(rig_text(result.rig))
+            camchain.write_text(_warnings(result) + rig_text(result.rig))
     return beside
+
+
+def _warnings(result: CalibrationResult) -> str:
+    """Comments that warn of the cameras that did not convince."""
+    doubtful = (c for c in result.cameras if c.status != "good")
+    return "".join(f"# {c.after.name} is {c.status}, do not use it: {' '.join(c.reason.split())}\n" for c in doubtful)
 
 
 def _refuse_output(path: Path, beside: Path) -> None:

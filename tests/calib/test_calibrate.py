@@ -75,6 +75,17 @@ def test_the_report_is_one_file_that_asks_nothing_of_the_network(
     assert "corridor" in text
 
 
+def test_a_camera_that_does_not_convince_is_named_in_the_camchain(tmp_path: Path, result: CalibrationResult) -> None:
+    first, *others = result.cameras
+    doubtful = replace(result, cameras=(replace(first, status="inconclusive", reason="halves differ"), *others))
+    write_calibration(doubtful, tmp_path / "c.yaml")
+    first_line = (tmp_path / "c.yaml").read_text().splitlines()[0]
+    assert first_line == f"# {first.after.name} is inconclusive, do not use it: halves differ"
+    assert len(read_rig(tmp_path / "c.yaml").thermal) == len(result.rig.thermal)
+    write_calibration(result, tmp_path / "d.yaml")
+    assert "inconclusive" not in (tmp_path / "d.yaml").read_text()
+
+
 def test_a_full_disk_leaves_no_half_written_calibration(
     tmp_path: Path, result: CalibrationResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
