@@ -20,7 +20,7 @@ test: setup
 	$(BIN)/python -m pytest -m 'not slow'
 
 test-slow: setup
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow -n 2 --dist worksteal
 
 lint: setup
 	$(BIN)/ruff check .
