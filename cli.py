@@ -14,7 +14,8 @@ from click.core import ParameterSource
 
 from heatnet import __version__
 from heatnet.display import dataset_lines, drop_lines, recording_lines, score_lines, several_lines, table
-from heatnet.errors import HeatNetError
+from heatnet.errors import HeatNetError, NoKeyFrameError
+from heatnet.files import finite
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
@@ -85,7 +86,7 @@ def salvage_option(command: Command) -> Command:
 def show(summary: dict[str, Any], as_json: bool, lines: Iterable[str]) -> None:
     """Print `summary` as JSON, else `lines` for people."""
     if as_json:
-        click.echo(json.dumps(summary, indent=1, default=str))
+        click.echo(json.dumps(finite(summary), indent=1, default=str, allow_nan=False))
     else:
         for line in lines:
             click.echo(line)
@@ -234,15 +235,19 @@ def check(
     heatnet check today.bag --rig calibration.yaml
     heatnet check today.bag --rig calibration.yaml --tolerance 1 --json
     """
-    from heatnet.calib.check import CheckConfig
+    from heatnet.calib.check import CheckConfig, unjudged
     from heatnet.calib.check import check as run
     from heatnet.calib.pipeline import CalibrationConfig
     from heatnet.dataset_tools.recording import read_recorded_rig
     from heatnet.dataset_tools.views import ViewsConfig, load_views
 
     rig = read_recorded_rig(rig_file, recordings[0], thermal)
-    views = load_views(recordings, rig, ViewsConfig(lidar=depth in ("auto", "lidar"), salvage=salvage))
-    result = run(views, rig, CheckConfig(tolerance_px, CalibrationConfig(depth=depth, seed=seed)))
+    config = CheckConfig(tolerance_px, CalibrationConfig(depth=depth, seed=seed))
+    try:
+        views = load_views(recordings, rig, ViewsConfig(lidar=depth in ("auto", "lidar"), salvage=salvage))
+        result = run(views, rig, config)
+    except NoKeyFrameError as error:
+        result = unjudged(rig, str(error), config)
     show(result.as_dict(), as_json, [*result.lines(), result.status])
     if result.status == "fail":
         raise HeatNetError(f"{rig_file}: no longer right; calibrate again")

@@ -9,6 +9,10 @@ class RecordingError(HeatNetError):
     """A recording that is missing, cut off, of another format, or without the topics that were asked for."""
 
 
+class NoKeyFrameError(RecordingError):
+    """A sound recording of which no moment serves a calibration: too dark, lens covered, nothing at the same time."""
+
+
 class RigError(HeatNetError):
     """A rig file with a missing key or an impossible value."""
 

@@ -108,9 +108,14 @@ def check(views: Views, rig: Rig, config: CheckConfig = CheckConfig()) -> CheckR
         depth = choose_depth(config.calibration.depth, views, rig)
         scenes = prepare(views, rig, config.calibration.edges, depth)
     except CalibrationError as error:
-        return CheckResult(tuple(CameraCheck(c, "inconclusive", str(error)) for c in rig.thermal), config.tolerance_px)
+        return unjudged(rig, str(error), config)
     judged = check_scenes(scenes, rig, config)
     return CheckResult(judged, config.tolerance_px)
+
+
+def unjudged(rig: Rig, reason: str, config: CheckConfig) -> CheckResult:
+    """Inconclusive for every thermal camera, for the same reason."""
+    return CheckResult(tuple(CameraCheck(c, "inconclusive", reason) for c in rig.thermal), config.tolerance_px)
 
 
 def check_scenes(scenes: Sequence[Scene], rig: Rig, config: CheckConfig) -> tuple[CameraCheck, ...]:

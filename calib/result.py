@@ -21,7 +21,7 @@ from heatnet.calib.verdict import Status
 from heatnet.calib.views import Choice
 from heatnet.calib.words import weak_directions
 from heatnet.errors import CalibrationError
-from heatnet.files import atomic_file
+from heatnet.files import atomic_file, finite
 
 FORMAT_VERSION = 1
 BESIDE = "calibration.json"  # what the camchain is explained in
@@ -147,12 +147,22 @@ class CalibrationResult:
     @property
     def status(self) -> Status:
         """Good where every camera is."""
-        return "good" if all(c.status == "good" for c in self.cameras) else "inconclusive"
+        return "good" if not self.unseen and all(c.status == "good" for c in self.cameras) else "inconclusive"
+
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """What to say of thermal cameras of the rig that the recordings have no frames of."""
+        known = {c.after.name for c in self.cameras}
+        return tuple(
+            f"{c.name} {c.topic}: no frame in the recordings, left as given"
+            for c in self.rig.thermal
+            if c.name not in known
+        )
 
     def lines(self) -> list[str]:
         """The result in a few lines for people."""
         depth = [f"depth from {self.depth}", *self.notes] if self.notes else []
-        return [*(line for camera in self.cameras for line in _camera_lines(camera)), *depth]
+        return [*(line for camera in self.cameras for line in _camera_lines(camera)), *self.unseen, *depth]
 
     def as_dict(self) -> dict[str, Any]:
         """What calibration.json holds."""
@@ -161,6 +171,7 @@ class CalibrationResult:
             "format_version": FORMAT_VERSION,
             "status": self.status,
             "depth": {"from": self.depth, "notes": list(self.notes)},
+            "unseen": list(self.unseen),
             "cameras": cameras,
             "key_frames": [vars(c) | {"recording": self.recordings[c.recording]} for c in self.choices],
             "config": self.config,
@@ -176,7 +187,7 @@ def write_calibration(result: CalibrationResult, path: Path) -> Path:
     beside = path.parent / BESIDE
     _refuse_output(path, beside)
     with atomic_file(beside) as described:
-        described.write_text(json.dumps(_finite(result.as_dict()), indent=1, allow_nan=False))
+        described.write_text(json.dumps(finite(result.as_dict()), indent=1, allow_nan=False))
         with atomic_file(path) as camchain:
             camchain.write_text(_warnings(result) + rig_text(result.rig))
     return beside
@@ -185,7 +196,8 @@ def write_calibration(result: CalibrationResult, path: Path) -> Path:
 def _warnings(result: CalibrationResult) -> str:
     """Comments that warn of the cameras that did not convince."""
     doubtful = (c for c in result.cameras if c.status != "good")
-    return "".join(f"# {c.after.name} is {c.status}, do not use it: {' '.join(c.reason.split())}\n" for c in doubtful)
+    said = [f"{c.after.name} is {c.status}, do not use it: {c.reason}" for c in doubtful]
+    return "".join(f"# {' '.join(line.split())}\n" for line in (*said, *result.unseen))
 
 
 def _refuse_output(path: Path, beside: Path) -> None:
@@ -194,14 +206,3 @@ def _refuse_output(path: Path, beside: Path) -> None:
     for output in (path, beside):
         if output.is_dir():
             raise CalibrationError(f"{output}: is a folder, where a file is to be written")
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no NaN: null stands for what is not known."""
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value

@@ -54,6 +54,7 @@ class SampleRef:
     domain: str
     sequence: str
     label_source: str | None
+    content: str  # SHA-256 of its shard: stays when other shards come into the dataset
 
 
 def samples_per_shard(height: int, width: int) -> int:
@@ -207,7 +208,9 @@ class Dataset:
     def shard_refs(self, index: int) -> list[SampleRef]:
         """The samples of one shard."""
         r = self.manifest.shards[index]
-        return [SampleRef(index, row, r.split, r.domain, r.sequence, r.label_source) for row in range(r.samples)]
+        return [
+            SampleRef(index, row, r.split, r.domain, r.sequence, r.label_source, r.sha256) for row in range(r.samples)
+        ]
 
     def thermal_range(self, ref: SampleRef) -> tuple[float, float]:
         """The counts that normalise to the lower and the upper end of the scale for a sample's shard."""

@@ -135,12 +135,15 @@ def _run_in_processes(
     lost = []
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
         futures = {pool.submit(do_task, task, config): task for task in tasks}
-        for future in track(as_completed(futures), "build", len(futures)):
-            task = futures[future]
-            try:
-                records = future.result()
-            except BrokenProcessPool:
-                lost.append(task)
-            else:
-                yield from ((task, record) for record in (*records, None))
+        try:
+            for future in track(as_completed(futures), "build", len(futures)):
+                task = futures[future]
+                try:
+                    records = future.result()
+                except BrokenProcessPool:
+                    lost.append(task)
+                else:
+                    yield from ((task, record) for record in (*records, None))
+        finally:
+            pool.shutdown(cancel_futures=True)  # where one input is at fault, the others need not be computed
     return lost

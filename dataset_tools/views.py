@@ -20,7 +20,7 @@ from heatnet.dataset_tools.key_frames import KeyFrame, ViewsConfig, plan_key_fra
 from heatnet.dataset_tools.looking import look_at
 from heatnet.dataset_tools.recording import Recording, open_whole, read_trajectory, refuse_doubles
 from heatnet.dataset_tools.sweeps import load_sweeps
-from heatnet.errors import RecordingError
+from heatnet.errors import NoKeyFrameError, RecordingError
 from heatnet.progress import track
 
 __all__ = ["ViewsConfig", "load_views"]
@@ -58,7 +58,7 @@ def load_views(recordings: Sequence[Path], rig: Rig, config: ViewsConfig = _DEFA
     if not views:
         dropped.update(f"left out because {choice.reason}" for choice in choices)
         reasons = ", ".join(f"{count} {reason}" for reason, count in dropped.items()) or "no left RGB image"
-        raise RecordingError(f"{', '.join(map(str, recordings))}: no key frame for a calibration ({reasons})")
+        raise NoKeyFrameError(f"{', '.join(map(str, recordings))}: no key frame for a calibration ({reasons})")
     return Views(
         tuple(views),
         tuple(path.name for path in recordings),

@@ -57,7 +57,7 @@ class DatasetWriter:
     root: Path
     manifest: Manifest
     new: bool  # whether the dataset is made by this process
-    claimed: list[str] = field(default_factory=list)  # shards that the source in hand is bringing
+    claimed: list[str] = field(default_factory=list)  # shards that sources which are not finished bring
 
     def refuse_other_key(self, name: str, digest: str, key: str) -> None:
         """Raise DatasetError where the same input is in the dataset already, built in another way."""
@@ -109,7 +109,7 @@ class DatasetWriter:
                 drops[reason] = drops.get(reason, 0) + count
         self._write(replace(self.manifest, provenance=provenance, drops=dict(sorted(drops.items()))))
         write_card(self.root, self.manifest)
-        self.claimed.clear()
+        self.claimed = [name for name in self.claimed if name not in mine]
 
     def take_back(self) -> None:
         """Remove the shards of the source that could not be completed."""

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from heatnet.dataset_tools.shards import Dataset, SampleRef
-from heatnet.errors import TrainingError
+from heatnet.errors import HeatNetError, TrainingError
 from heatnet.segmentation.augment import augment
 from heatnet.segmentation.classes import IGNORE
 from heatnet.segmentation.config import TrainConfig
@@ -149,7 +149,10 @@ def batches(pairs: Pairs, first_step: int, last_step: int) -> Iterator[Batch]:
         pin_memory=torch.cuda.is_available(),
         persistent_workers=False,
     )
-    yield from loader
+    try:
+        yield from loader
+    except HeatNetError as error:  # out of a worker it comes with the worker's traceback, its own words last
+        raise type(error)(str(error).strip().splitlines()[-1].split(f".{type(error).__name__}: ")[-1]) from error
 
 
 def part_size(config: TrainConfig) -> int:

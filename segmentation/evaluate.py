@@ -1,5 +1,6 @@
 """Scores of checkpoints on a split: by day, by night, combined and pooled, per class."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from heatnet.segmentation.inference import answer
 from heatnet.segmentation.metrics import summarise
 from heatnet.segmentation.network import Network
 from heatnet.segmentation.tally import EMPTY, Tally, added, calibration, count_frame, extremes
+
+_LOG = logging.getLogger(__name__)
 
 MODELS = ("rgb_teacher", "thermal_teacher", "heatnet")
 """The folders of a run, by stage; the last one there is, is what the run is for."""
@@ -82,6 +85,8 @@ def labelled_refs(dataset: Dataset, split: str) -> list[SampleRef]:
         raise DatasetError(
             f"{dataset.root}: no labelled frames in split {split!r}; labelled splits: {', '.join(there) or 'none'}"
         )
+    if teachers := sorted({str(ref.label_source) for ref in refs if str(ref.label_source).startswith("teacher:")}):
+        _LOG.warning("%s: split %r is scored against labels of %s", dataset.root, split, ", ".join(teachers))
     return refs
 
 

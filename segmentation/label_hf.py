@@ -74,13 +74,14 @@ def _load(transformers: Any, model: str) -> tuple[Any, Any]:
 
 
 def _load_from(transformers: Any, model: str, local: bool) -> tuple[Any, Any]:
-    config = transformers.AutoConfig.from_pretrained(model, local_files_only=local)
+    safe = {"local_files_only": local, "trust_remote_code": False}
+    config = transformers.AutoConfig.from_pretrained(model, **safe)
     per_pixel = type(config) in transformers.AutoModelForSemanticSegmentation._model_mapping
     kind = (
         transformers.AutoModelForSemanticSegmentation if per_pixel else transformers.AutoModelForUniversalSegmentation
     )
-    network = kind.from_pretrained(model, local_files_only=local, use_safetensors=True)
-    return network, transformers.AutoImageProcessor.from_pretrained(model, local_files_only=local)
+    network = kind.from_pretrained(model, **safe, use_safetensors=True)
+    return network, transformers.AutoImageProcessor.from_pretrained(model, **safe)
 
 
 def _probabilities(output: Any) -> Tensor:

@@ -64,8 +64,8 @@ class Trainer:
 
     @property
     def _ended(self) -> bool:
-        """Whether validation has not become better for as long as the configuration allows."""
-        return 0 < self.config.patience <= self.stale
+        """Whether validation has not become better for as long as the configuration allows; never in a first part."""
+        return self.step > self.stage.first_half and 0 < self.config.patience <= self.stale
 
     def fit(self, score: Score) -> dict[str, Any]:
         """Train to the last step; `score` judges the averaged network. Returns what was reached.
@@ -127,6 +127,7 @@ class Trainer:
             self.window = []
         if self.step == self.stage.first_half:
             self._save("stage1.pt", {})
+            self.stale = 0  # what comes now is another training
         if due:
             self._validate(score, log)
         if due or self.step % self.config.save_steps == 0:

@@ -5,10 +5,10 @@ from typing import Any
 
 from heatnet.errors import TrainingError
 
-_MOST = {int: 2**31, float: 1e300}
+_MOST = {int: 2**32, float: 1e300}
 _NEEDED = {
     bool: "true or false",
-    int: "a whole number below 2**31",
+    int: "a whole number below 2**32",
     float: "a finite number",
     str: "a text",
 }

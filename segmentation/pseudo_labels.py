@@ -33,4 +33,4 @@ class LabelStore:
         return label, levels.astype(np.float32) / np.float32(255)
 
     def _path(self, ref: SampleRef) -> Path:
-        return self.folder / f"{ref.shard:05d}_{ref.row:05d}.npy"
+        return self.folder / f"{ref.content[:16]}_{ref.row:05d}.npy"

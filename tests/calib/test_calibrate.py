@@ -216,3 +216,13 @@ def test_images_of_another_size_than_the_rig_file_says_are_refused(rig: Rig, vie
 def test_the_rig_written_before_is_what_was_read(tmp_path: Path, rig: Rig) -> None:
     write_rig(tmp_path / "rig.yaml", rig)
     assert np.allclose(read_rig(tmp_path / "rig.yaml")["cam3"].cam_from_cam0.matrix, rig["cam3"].cam_from_cam0.matrix)
+
+
+def test_a_thermal_camera_without_frames_is_named_and_not_called_good(
+    tmp_path: Path, rig: Rig, result: CalibrationResult
+) -> None:
+    half = replace(result, cameras=result.cameras[:1])
+    assert half.status == "inconclusive"
+    write_calibration(half, tmp_path / "c.yaml")
+    assert (tmp_path / "c.yaml").read_text().startswith("# cam3 /ir_right: no frame in the recordings, left as given")
+    assert json.loads((tmp_path / "calibration.json").read_text())["unseen"]

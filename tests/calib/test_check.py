@@ -14,7 +14,7 @@ from heatnet.calib.parameters import Estimate
 from heatnet.calib.rig import Rig
 from heatnet.calib.views import ThermalFrame, View, Views
 from heatnet.cli import main
-from heatnet.errors import CalibrationError
+from heatnet.errors import CalibrationError, NoKeyFrameError
 
 LENIENT = CheckConfig(tolerance_px=1.0)  # four key frames at constant speed leave forward translation open
 
@@ -135,3 +135,18 @@ def test_the_exit_code_tells_the_verdict(
     said = json.loads(done.stdout)
     assert (said["status"], said["cameras"]["cam2"]["reason"]) == (status, "because")
     assert ("no longer right" in done.stderr) == (status == "fail")
+
+
+def test_a_recording_without_a_key_frame_is_inconclusive(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dark(*_: object) -> Views:
+        raise NoKeyFrameError("a.bag: no key frame for a calibration (4 left out because RGB is black)")
+
+    monkeypatch.setattr("heatnet.dataset_tools.recording.read_recorded_rig", lambda *_: rig)
+    monkeypatch.setattr("heatnet.dataset_tools.views.load_views", dark)
+    done = CliRunner().invoke(main, ["check", "a.bag", "--rig", str(tmp_path / "r.yaml"), "--json"])
+    assert done.exit_code == 3
+    said = json.loads(done.stdout, parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
+    assert said["status"] == "inconclusive"
+    assert "RGB is black" in said["cameras"]["cam3"]["reason"]

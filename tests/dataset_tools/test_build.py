@@ -25,8 +25,10 @@ from heatnet.calib.rigid import Rigid
 from heatnet.dataset_tools import build, tasks
 from heatnet.dataset_tools.align import GridConfig
 from heatnet.dataset_tools.build import BuildConfig, build_dataset
+from heatnet.dataset_tools.manifest import Manifest
 from heatnet.dataset_tools.shards import Dataset
 from heatnet.dataset_tools.tasks import Crew
+from heatnet.dataset_tools.writer import DatasetWriter
 from heatnet.errors import DatasetError, HeatNetError, RecordingError, RigError
 
 CONFIG = BuildConfig(grid=GridConfig(240))
@@ -410,3 +412,10 @@ def test_the_rig_recordings_give_six_pairs_each(shared_data: Path, tmp_path: Pat
         assert len(refs) == len(dataset.refs()) == 6 and {r.label_source for r in refs} == {"simulation"}
         sample = dataset.read(refs[0], check=True)
         assert sample.rgb.shape == (320, 704, 3) and 20_000 < np.median(sample.thermal) < 25_000
+
+
+def test_a_recording_that_fails_takes_back_its_own_shards_alone(tmp_path: Path) -> None:
+    (tmp_path / "shards").mkdir()
+    writer = DatasetWriter(tmp_path, Manifest({}, None), new=True, claimed=["a_day.h5", "b_day.h5"])
+    writer.finish({"name": "a.bag", "key": "k", "shards": ["a_day.h5"], "drops": {}})
+    assert writer.claimed == ["b_day.h5"]

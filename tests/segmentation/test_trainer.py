@@ -13,19 +13,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from segmentation_toys import tiny, toy_trainer
 
+from heatnet.dataset_tools.shards import SampleRef
 from heatnet.errors import DatasetError, TrainingError
 from heatnet.segmentation.checkpoint import load_checkpoint
 from heatnet.segmentation.config import TrainConfig, laptop, with_settings
 from heatnet.segmentation.critic import make_critics
-from heatnet.segmentation.data import Batch, Frames
+from heatnet.segmentation.data import Batch, Frames, batches
 from heatnet.segmentation.inference import inference
 from heatnet.segmentation.interrupt import Interrupt
 from heatnet.segmentation.network import NetworkConfig
 from heatnet.segmentation.optimizer import Average, Schedule, Updater, make_schedule
+from heatnet.segmentation.pseudo_labels import LabelStore
 from heatnet.segmentation.pspnet import PSPNet
 from heatnet.segmentation.run_log import read_metrics
 from heatnet.segmentation.student import Student, alternating_step, student_step
@@ -293,3 +296,33 @@ def test_settings_are_given_by_name() -> None:
 def test_impossible_settings_of_a_run_are_named(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(TrainingError, match=f"key '{message}'"):
         TrainConfig(**changes)
+
+
+def test_patience_does_not_end_a_stage_in_its_first_part(toy_dataset: Path, tmp_path: Path) -> None:
+    trainer = toy_trainer(toy_dataset, tmp_path, tiny(thermal_teacher_steps=9, validations=9, patience=2))
+    trainer.stage.first_half = 6
+    assert trainer.fit(scores([0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.1]))["steps"] == 7
+
+
+class Broken:
+    """Pairs of which none can be read."""
+
+    config = tiny(workers=1)
+
+    def __getitem__(self, number: int) -> Batch:
+        raise TrainingError(f"{number:05d}.npy: no label by a teacher (No such file)")
+
+
+def test_an_error_in_a_loader_worker_is_one_clear_message() -> None:
+    with pytest.raises(TrainingError) as caught:
+        next(batches(Broken(), 0, 1))  # type: ignore[arg-type]
+    assert str(caught.value) == "00000.npy: no label by a teacher (No such file)"
+
+
+def test_labels_of_a_teacher_stay_with_their_frames_when_shards_move(tmp_path: Path) -> None:
+    store = LabelStore(tmp_path)
+    first, second = (SampleRef(shard, 0, "train", "night", "a", None, hash_) for shard, hash_ in ((0, "aa"), (1, "bb")))
+    for ref, value in ((first, 1), (second, 2)):
+        store.write(ref, np.full((2, 3), value, np.uint8), np.ones((2, 3), np.float32))
+    assert (store.read(replace(first, shard=1))[0] == 1).all()
+    assert (store.read(replace(second, shard=2))[0] == 2).all()
