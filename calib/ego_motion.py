@@ -77,7 +77,9 @@ def _velocities(views: Views, rig: Rig, choice: DepthChoice, indices: list[int])
         seconds = (b.stamp_ns - a.stamp_ns) * 1e-9
         if a.recording != b.recording or not 0 < seconds <= NEIGHBOUR_NS * 1e-9:
             continue
-        moved = _between(a, b, rig.rgb_left, choice, cache.setdefault(first, _features(a, rig.rgb_left)), cache, second)
+        for i, view in ((first, a), (second, b)):
+            cache[i] = cache.get(i) or _features(view, rig.rgb_left)
+        moved = _between(a, rig.rgb_left, choice, cache[first], cache[second])
         if moved is not None:
             twist = _twist(moved, seconds)
             sums.setdefault(first, []).append((1 / seconds, twist))
@@ -86,11 +88,8 @@ def _velocities(views: Views, rig: Rig, choice: DepthChoice, indices: list[int])
     return {i: np.average([t for _, t in parts], axis=0, weights=[w for w, _ in parts]) for i, parts in sums.items()}
 
 
-def _between(
-    a: View, b: View, left: RigCamera, choice: DepthChoice, seen: _Features, cache: dict[int, _Features], second: int
-) -> Rigid | None:
-    """cam0(b)_from_cam0(a); None where too few features agree."""
-    again = cache.setdefault(second, _features(b, left))
+def _between(a: View, left: RigCamera, choice: DepthChoice, seen: _Features, again: _Features) -> Rigid | None:
+    """cam0(b)_from_cam0(a), where `again` is what is seen at b; None where too few features agree."""
     depth = choice.of(a, CamMotion(None, None))
     if depth is None:
         return None

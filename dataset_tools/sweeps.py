@@ -77,8 +77,9 @@ def point_times(fields: NDArray[np.void], stamp_ns: int) -> Stamps | None:
     Robosense, Livox), or `t`, `time`, `offset_time` after the stamp: floats are seconds, integers nanoseconds.
     """
     names = fields.dtype.names or ()
-    if {"time_sec", "time_nsec"} <= set(names):
-        return np.asarray(fields["time_sec"], np.int64) * SECOND_NS + np.asarray(fields["time_nsec"], np.int64)
+    if {"time_sec", "time_nsec"} <= set(names) and len(fields):
+        seconds, rest = (np.asarray(fields[name], np.int64) for name in ("time_sec", "time_nsec"))
+        return _plausible(seconds * SECOND_NS + rest, stamp_ns)
     name = next((n for n in ("t", "time", "offset_time", "time_offset", "timestamp", "time_stamp") if n in names), None)
     if name is None or not len(fields) or fields[name].ndim != 1:
         return None
