@@ -179,9 +179,11 @@ def calibrate(
     from heatnet.calib.export import export_rig
     from heatnet.calib.pipeline import CalibrationConfig, write_calibration
     from heatnet.calib.pipeline import calibrate as run
+    from heatnet.calib.result import refuse_output
     from heatnet.dataset_tools.recording import read_recorded_rig
     from heatnet.dataset_tools.views import ViewsConfig, load_views
 
+    refuse_output(output)
     rig = read_recorded_rig(rig_file, recordings[0], thermal)
     views = load_views(recordings, rig, ViewsConfig(lidar=depth in ("auto", "lidar"), salvage=salvage))
     result = run(views, rig, CalibrationConfig(depth=depth, seed=seed))

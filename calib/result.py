@@ -185,7 +185,7 @@ def write_calibration(result: CalibrationResult, path: Path) -> Path:
     HeatNetError where the system refuses.
     """
     beside = path.parent / BESIDE
-    _refuse_output(path, beside)
+    refuse_output(path)
     with atomic_file(beside) as described:
         described.write_text(json.dumps(finite(result.as_dict()), indent=1, allow_nan=False))
         with atomic_file(path) as camchain:
@@ -200,7 +200,9 @@ def _warnings(result: CalibrationResult) -> str:
     return "".join(f"# {' '.join(line.split())}\n" for line in (*said, *result.unseen))
 
 
-def _refuse_output(path: Path, beside: Path) -> None:
+def refuse_output(path: Path) -> None:
+    """Raise CalibrationError where `path` cannot name a camchain."""
+    beside = path.parent / BESIDE
     if path.name == BESIDE:
         raise CalibrationError(f"{path}: {BESIDE} is written beside the camchain; name the camchain something.yaml")
     for output in (path, beside):

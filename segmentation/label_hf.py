@@ -59,7 +59,13 @@ def open_hugging_face(model: str) -> HuggingFaceTeacher:
     merge = torch.from_numpy(merging({int(k): str(v) for k, v in network.config.id2label.items()}, f"hf:{model}"))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     name = Path(model).name if Path(model).is_dir() else model
-    return HuggingFaceTeacher(f"{name}@{_digest(network)}", network.to(device), processor, merge.to(device))
+    teacher = HuggingFaceTeacher(f"{name}@{_digest(network)}", network.to(device), processor, merge.to(device))
+    try:
+        teacher(np.zeros((64, 64, 3), np.uint8))
+    except (TypeError, ValueError, RuntimeError, KeyError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise TrainingError(f"hf:{model}: does not label images as such ({reason})") from error
+    return teacher
 
 
 def _load(transformers: Any, model: str) -> tuple[Any, Any]:

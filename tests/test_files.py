@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from heatnet.errors import HeatNetError
-from heatnet.files import atomic_file, atomic_folder
+from heatnet.files import atomic_file, atomic_folder, finite
 
 
 def names(folder: Path) -> list[str]:
@@ -54,3 +54,8 @@ def test_a_folder_with_something_in_it_is_not_overwritten(tmp_path: Path) -> Non
     with pytest.raises(HeatNetError, match="not an empty folder"), atomic_folder(tmp_path):
         pass
     assert (tmp_path / "mine").read_text() == "precious"
+
+
+def test_what_json_cannot_say_becomes_none() -> None:
+    found = finite({"a": float("nan"), "b": [float("-inf"), 1.5, "x"], "c": (None, True)})
+    assert found == {"a": None, "b": [None, 1.5, "x"], "c": [None, True]}

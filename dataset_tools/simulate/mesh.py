@@ -1,6 +1,6 @@
 """Triangle meshes with normals, texture coordinates in metres and a material a triangle; z is up."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,13 +37,6 @@ class Mesh:
             self.triangles,
             self.material,
         )
-
-    def recoloured(self, change: Mapping[int, int]) -> "Mesh":
-        """The mesh with other materials, by old number."""
-        material = self.material.copy()
-        for old, new in change.items():
-            material[self.material == old] = new
-        return Mesh(self.vertices, self.normals, self.uv, self.triangles, material)
 
     def vertex_material(self) -> Ints:
         """The material of each vertex (V,)."""

@@ -131,3 +131,11 @@ def test_edges_beside_saturated_pixels_are_left_out() -> None:
     columns = find_edges(rgb, EdgeConfig()).pixels[:, 0]
     assert (columns > 90).any()
     assert not (columns < 80).any()
+
+
+def test_an_edge_lies_where_light_changes_not_display_values() -> None:
+    light = cv2.GaussianBlur(np.where(np.arange(160) < 80, 0.04, 0.8)[None].repeat(120, 0), (0, 0), 1.5)
+    for gamma in (1.0, 2.2):  # of linear sensors and of displays; the step is at 79.5
+        rgb = np.repeat((255 * light ** (1 / gamma)).round().astype(np.uint8)[..., None], 3, axis=2)
+        columns = find_edges(rgb, EdgeConfig()).pixels[:, 0]
+        assert abs(np.median(columns) - 79.5) < 0.5

@@ -7,10 +7,22 @@ import numpy as np
 from numpy.random import Generator
 
 from heatnet.dataset_tools.shards import Dataset, Sample, ShardInfo, ShardRecord, write_shard
-from heatnet.segmentation.config import TrainConfig, laptop
+from heatnet.segmentation.config import AugmentConfig, TrainConfig, laptop
 from heatnet.segmentation.loop import Trainer
 from heatnet.segmentation.provenance import describe_dataset
 from heatnet.segmentation.stages import Material, thermal_teacher
+
+PLAIN = AugmentConfig(
+    colour=0,
+    night_like=0,
+    drop_rgb=0,
+    drop_thermal=0,
+    rectangle=0,
+    thermal_gain=0,
+    thermal_offset=0,
+    thermal_gamma=0,
+    thermal_noise=0,
+)
 
 HEIGHT, WIDTH = 64, 96
 _COLOUR = {0: (90, 90, 90), 8: (120, 170, 230), 9: (200, 60, 60), 10: (40, 60, 160)}

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from segmentation_toys import PLAIN
 
 from heatnet.errors import TrainingError
 from heatnet.segmentation.adaptation import (
@@ -20,7 +21,7 @@ from heatnet.segmentation.adaptation import (
     surer,
 )
 from heatnet.segmentation.augment import augment, like, thermal_like
-from heatnet.segmentation.config import AdaptConfig, AugmentConfig, laptop
+from heatnet.segmentation.config import AdaptConfig, laptop
 from heatnet.segmentation.data import Batch, Frames
 from heatnet.segmentation.frames import Frame
 from heatnet.segmentation.network import NetworkConfig
@@ -200,19 +201,6 @@ def test_a_borrowed_look_has_the_values_of_the_night_and_keeps_their_order() -> 
     cold = thermal_like(day.thermal, day.valid, night)
     assert abs(float(cold[day.valid].mean()) - float(night.thermal[night.valid].mean())) < 0.02
     assert not cold[~day.valid].any()
-
-
-PLAIN = AugmentConfig(
-    colour=0,
-    night_like=0,
-    drop_rgb=0,
-    drop_thermal=0,
-    rectangle=0,
-    thermal_gain=0,
-    thermal_offset=0,
-    thermal_gamma=0,
-    thermal_noise=0,
-)
 
 
 def varied(by_day: bool, **changes: float) -> list[Frame]:

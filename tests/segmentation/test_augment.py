@@ -4,22 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from segmentation_toys import PLAIN
 
 from heatnet.segmentation.augment import augment, draw_affine, drop_rectangle, night_like, resize_affine, warp
 from heatnet.segmentation.config import AugmentConfig
 from heatnet.segmentation.frames import Frame, normalise_thermal
-
-PLAIN = AugmentConfig(
-    colour=0,
-    night_like=0,
-    drop_rgb=0,
-    drop_thermal=0,
-    rectangle=0,
-    thermal_gain=0,
-    thermal_offset=0,
-    thermal_gamma=0,
-    thermal_noise=0,
-)
 
 
 def coded_frame(height: int = 60, width: int = 80) -> Frame:
