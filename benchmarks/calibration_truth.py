@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from heatnet.calib.config import CalibrationConfig
 from heatnet.calib.depth_choice import choose_depth
 from heatnet.calib.parameters import Estimate
-from heatnet.calib.pipeline import CalibrationConfig
 from heatnet.calib.rig import Rig, RigCamera
 from heatnet.calib.rigid import Rigid
 from heatnet.calib.scene import Scene, prepare

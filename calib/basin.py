@@ -17,6 +17,7 @@ from heatnet.errors import CalibrationError
 
 log = logging.getLogger(__name__)
 SCORED = 10_000  # landmarks that the second score asks
+FOLLOWED = 2  # candidates that are refined to the end, of those that agree best after the first stage
 BENDS = (-0.1, -0.05, 0.05, 0.1)  # of k2
 BENT_RADIUS_2 = 0.2  # squared radius at which k1 makes up for the bend: most edges lie about there
 ROUNDS = 4
@@ -37,12 +38,12 @@ def find_basin(
     chosen = [seeing[i] for i in np.unique(np.linspace(0, len(seeing) - 1, views).astype(int))]
     sights = [Sight(s.landmarks, s.view.thermal[camera.name][0].pixels) for s in chosen]
     observe = observer(chosen, camera.name)
-    best, agreed = guess, -1.0
-    for candidate in search_pose(sights, guess, coarse):
-        refined, score = _try(observe, candidate, guess, prior, APPROACH)
-        log.debug("%s: candidate agrees by %.3f", camera.name, score)
-        if score > agreed:
-            best, agreed = refined, score
+    tried = [_try(observe, candidate, guess, prior, APPROACH[:1]) for candidate in search_pose(sights, guess, coarse)]
+    log.debug("%s: candidates agree by %s", camera.name, ", ".join(f"{score:.3f}" for _, score in tried))
+    tried.sort(key=lambda pair: -pair[1])
+    best, agreed = max(
+        (_try(observe, near, guess, prior, APPROACH[1:]) for near, _ in tried[:FOLLOWED]), key=lambda pair: pair[1]
+    )
     return _climb(observe, best, agreed, guess, prior)
 
 

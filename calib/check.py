@@ -13,14 +13,15 @@ from typing import Any, Literal
 import numpy as np
 
 from heatnet.calib.basin import SCORED, find_basin
+from heatnet.calib.config import CalibrationConfig
 from heatnet.calib.depth_choice import choose_depth
 from heatnet.calib.parameters import Estimate
-from heatnet.calib.pipeline import CalibrationConfig
-from heatnet.calib.refine import APPROACH, FINAL, SETTLE, Fit, Observe, Stage, refine, refine_jointly
+from heatnet.calib.refine import APPROACH, SETTLE, Fit, Stage, refine
 from heatnet.calib.rig import Rig, RigCamera
 from heatnet.calib.rigid import rotation_log
 from heatnet.calib.scene import Scene, observer, prepare
 from heatnet.calib.score import BLUR_PX, Score, agreement, score
+from heatnet.calib.several import Search, refine_together
 from heatnet.calib.solve import thinned
 from heatnet.calib.uncertainty import displacement_interval
 from heatnet.calib.verdict import assess, doubt
@@ -121,41 +122,38 @@ def unjudged(rig: Rig, reason: str, config: CheckConfig) -> CheckResult:
 def check_scenes(scenes: Sequence[Scene], rig: Rig, config: CheckConfig) -> tuple[CameraCheck, ...]:
     """Likewise, of scenes made ready."""
     seen = [c for c in rig.thermal if any(s.view.thermal.get(c.name) for s in scenes)]
-    given = [Estimate(c.camera, c.cam_from_cam0) for c in seen]
-    observes = [observer(scenes, c.name) for c in seen]
-    try:
-        starts = [
-            _settled(scenes, camera, guess, observe, config.calibration)
-            for camera, guess, observe in zip(track(seen, "Checking the cameras"), given, observes, strict=True)
-        ]
-        fits = refine_jointly(observes, starts, given, config.calibration.prior, FINAL) if seen else []
-    except np.linalg.LinAlgError:
-        fits = []
-    checked = {
-        camera.name: _judge(camera, fit, observe, rig.rgb_left, config)
-        for camera, fit, observe in zip(seen, fits, observes, strict=False)
-    }
+    searches = [
+        search
+        for camera in track(seen, "Checking the cameras")
+        if (search := _settled(scenes, camera, config.calibration))
+    ]
+    fits = refine_together(searches, config.calibration)
+    checked = {s.camera.name: _judge(s, fit, rig.rgb_left, config) for s, fit in fits if fit is not None}
     nothing = "no thermal frame near the key frames that have edges, or no edge found again in them"
     return tuple(checked.get(c.name, CameraCheck(c, "inconclusive", nothing)) for c in rig.thermal)
 
 
-def _settled(
-    scenes: Sequence[Scene], camera: RigCamera, given: Estimate, observe: Observe, config: CalibrationConfig
-) -> Estimate:
-    """The most convincing place: nearby where that convinces, else from a wide search."""
+def _settled(scenes: Sequence[Scene], camera: RigCamera, config: CalibrationConfig) -> Search | None:
+    """The most convincing place: nearby where that convinces, else from a wide search; None where equations fail."""
+    given, observe = Estimate(camera.camera, camera.cam_from_cam0), observer(scenes, camera.name)
     asked = thinned(observe(BLUR_PX, 1), SCORED)
-    tried = []
-    for stages in NEARBY:
-        tried.append(refine(observe, given, given, config.prior, stages))
-        if score(asked, tried[-1]).margin >= config.limits.least_margin:
-            return tried[-1]
-    found = find_basin(scenes, camera, given, config.prior, config.coarse, config.coarse_views)
-    tried.append(refine(observe, found, given, config.prior, SETTLE))
-    return max(tried, key=lambda estimate: agreement(asked, estimate)[0])
+    tried: list[Search] = []
+    try:
+        for stages in NEARBY:
+            refined = refine(observe, given, given, config.prior, stages)
+            tried.append(Search.of(camera, observe, given, refined, config))
+            if tried[-1].convincing:
+                return tried[-1]
+        found = find_basin(scenes, camera, given, config.prior, config.coarse, config.coarse_views)
+        settled = refine(observe, found, given, config.prior, SETTLE)
+    except np.linalg.LinAlgError:
+        return None
+    tried.append(Search.of(camera, observe, found, settled, config))
+    return max(tried, key=lambda search: agreement(asked, search.settled)[0])
 
 
-def _judge(camera: RigCamera, fit: Fit, observe: Observe, left: RigCamera, config: CheckConfig) -> CameraCheck:
-    given, calibration = Estimate(camera.camera, camera.cam_from_cam0), config.calibration
+def _judge(search: Search, fit: Fit, left: RigCamera, config: CheckConfig) -> CameraCheck:
+    camera, observe, given, calibration = search.camera, search.observe, search.guess, config.calibration
     assessed = assess(fit, given, calibration.prior, observe, left, calibration.seed)
     evidence, grid = assessed.evidence, assessed.grid
     found = CameraCheck(

@@ -55,7 +55,7 @@ def _without_stereo(views: Views, rig: Rig) -> str:
     if len(rig.rgb) < 2:
         return "the rig file has one RGB camera; depth by stereo needs two"
     if all(view.right is None for view in views.views):
-        return f"no images of the right RGB camera {rig.rgb[1].topic} for stereo depth"
+        return f"no image of the right RGB camera {rig.rgb[1].topic} near a left one in time, for depth by stereo"
     return ""
 
 

@@ -74,8 +74,13 @@ def colour_gradient(rgb: NDArray[np.uint8], sigma_px: float) -> tuple[Plane, Pla
 
 
 def noise_of(magnitude: Plane) -> float:
-    """Deviation of one gradient component where nothing but noise is, from the flattest quarter of the pixels."""
-    quarter = float(np.quantile(magnitude[::3, ::3], 0.25))
+    """Deviation of one gradient component where nothing but noise is, from the flattest quarter of the pixels.
+
+    Without those that are perfectly flat: they are saturated, or black.
+    """
+    some = magnitude[::3, ::3]
+    some = some[some > 1e-6]
+    quarter = float(np.quantile(some, 0.25)) if some.size else 0.0
     return max(quarter / 0.76, 1e-6)  # the lower quartile of a Rayleigh distribution is 0.76 deviations
 
 

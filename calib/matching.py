@@ -50,30 +50,43 @@ def search(image: GradientImage, pixels: Array, normals: Array, config: Search) 
     """
     step = 0.5 if config.radius_px <= 8 else 1.0
     reach = int(np.ceil(config.radius_px / step)) + 1
-    distances = step * np.arange(-reach, reach + 1)
-    across_x, across_y = normals.astype(np.float32).T[:, :, None]
-    places = np.empty((len(pixels), len(distances), 2), np.float32)
-    places[..., 0] = pixels[:, :1] + distances * across_x
-    places[..., 1] = pixels[:, 1:] + distances * across_y
-    x, y = sample(image.x, places, cv2.INTER_CUBIC), sample(image.y, places, cv2.INTER_CUBIC)
-    across = np.abs(x * across_x + y * across_y)
-    peaks = np.zeros(across.shape, dtype=np.bool_)
-    peaks[:, 1:-1] = (across[:, 1:-1] > across[:, :-2]) & (across[:, 1:-1] >= across[:, 2:])
-    heights = np.where(peaks, across, 0.0)
+    distances: Array = step * np.arange(-reach, reach + 1, dtype=np.float64)
+    x, y = _along(image, pixels, normals, distances[None], cv2.INTER_LINEAR)
+    across = _component(x, y, normals)
+    peaks = (across[:, 1:-1] > across[:, :-2]) & (across[:, 1:-1] >= across[:, 2:])
+    heights = np.where(peaks, across[:, 1:-1], np.float32(0))
+    rows = np.arange(len(heights))
     best = np.argmax(heights, axis=1)
-    rows = np.arange(len(best))
     top = heights[rows, best]
-    apart = np.abs(np.arange(across.shape[1])[None] - best[:, None]) * step > 1.6
-    rival = np.where(apart, heights, 0.0).max(axis=1, initial=0.0)
-    length = np.hypot(x[rows, best], y[rows, best])
-    good = (top > config.least) & (rival < config.rival * top) & (top > config.cosine * length)
-    offset = distances[best] + step * _parabola(across.astype(np.float64), rows, best)
-    return np.where(good, offset, np.nan), top
+    apart = np.abs(np.arange(heights.shape[1])[None] - best[:, None]) * step > 1.6
+    rival = np.where(apart, heights, np.float32(0)).max(axis=1, initial=0.0)
+    length = np.hypot(x[rows, best + 1], y[rows, best + 1])
+    good = np.flatnonzero((top > config.least) & (rival < config.rival * top) & (top > config.cosine * length))
+    offsets = np.full(len(pixels), np.nan)
+    offsets[good] = _topmost(image, pixels[good], normals[good], distances[best[good] + 1], step)
+    return offsets, top
 
 
-def _parabola(values: Array, rows: NDArray[np.int64], best: NDArray[np.int64]) -> Array:
-    """Where between its neighbours, in samples, the parabola through each maximum has its top."""
-    middle = np.clip(best, 1, values.shape[1] - 2)
-    before, here, after = (values[rows, middle + side] for side in (-1, 0, 1))
+def _topmost(image: GradientImage, pixels: Array, normals: Array, offsets: Array, step: float) -> Array:
+    """Offsets (N,) of peaks near `offsets`, between the samples: cubic interpolation, and a parabola through three."""
+    around = offsets[:, None] + step * np.array([-1.0, 0.0, 1.0])
+    before, here, after = _component(*_along(image, pixels, normals, around, cv2.INTER_CUBIC), normals).T.astype(float)
     bend = before + after - 2 * here
-    return np.where(bend < 0, 0.5 * (before - after) / np.where(bend < 0, bend, -1.0), 0.0)
+    shift = np.where(bend < 0, 0.5 * (before - after) / np.where(bend < 0, bend, -1.0), 0.0)
+    return np.asarray(offsets + step * np.clip(shift, -1, 1))
+
+
+def _along(
+    image: GradientImage, pixels: Array, normals: Array, distances: Array, interpolation: int
+) -> tuple[Plane, Plane]:
+    """The gradient (N, D) twice at `distances` (N or 1, D) along `normals` (N, 2) from `pixels` (N, 2)."""
+    places = np.empty((len(pixels), distances.shape[1], 2), np.float32)
+    for axis in (0, 1):
+        places[..., axis] = pixels[:, axis, None] + distances * normals[:, axis, None]
+    return sample(image.x, places, interpolation), sample(image.y, places, interpolation)
+
+
+def _component(x: Plane, y: Plane, normals: Array) -> Plane:
+    """Length (N, D) of the gradient across the edges."""
+    across = normals.astype(np.float32)
+    return np.abs(x * across[:, :1] + y * across[:, 1:])

@@ -143,6 +143,7 @@ class CalibrationResult:
     notes: tuple[str, ...] = ()  # what was assumed, in plain words
     recordings: tuple[str, ...] = ()  # names
     choices: tuple[Choice, ...] = ()  # which of the key frames looked at were used, and why
+    lost: dict[str, str] = field(default_factory=dict)  # why nothing is found of a camera, by its name
 
     @property
     def status(self) -> Status:
@@ -151,10 +152,10 @@ class CalibrationResult:
 
     @property
     def unseen(self) -> tuple[str, ...]:
-        """What to say of thermal cameras of the rig that the recordings have no frames of."""
+        """What to say of thermal cameras of the rig that the recordings show nothing of."""
         known = {c.after.name for c in self.cameras}
         return tuple(
-            f"{c.name} {c.topic}: no frame in the recordings, left as given"
+            f"{c.name} {self.lost.get(c.name, f'{c.topic}: no frame in the recordings')}; left as given"
             for c in self.rig.thermal
             if c.name not in known
         )

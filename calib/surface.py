@@ -37,11 +37,16 @@ def join(directions: Array, inverse_m: Array) -> Mesh:
         return Mesh(nothing, nothing)
     corners, across = np.asarray(net.simplices, np.int64), np.asarray(net.neighbors, np.int64)
     places, values = directions[corners], inverse_m[corners]
-    sides = np.linalg.norm(places - np.roll(places, 1, axis=1), axis=2).max(axis=1)
+    sides = _largest(np.linalg.norm(places - np.roll(places, 1, axis=1), axis=2))
     near = sides <= WIDE * np.median(sides)
-    alike = values.max(axis=1) <= values.min(axis=1) * (1 + ALIKE)
+    alike = _largest(values) <= -_largest(-values) * (1 + ALIKE)
     surface = alike | _continued(directions, inverse_m, corners, across)
     return Mesh(corners[near & surface], corners[near & ~surface])
+
+
+def _largest(values: Array) -> Array:
+    """The largest (M,) of each three (M, 3), column by column: much faster than along so short an axis."""
+    return np.maximum(np.maximum(values[:, 0], values[:, 1]), values[:, 2])
 
 
 def _continued(directions: Array, inverse_m: Array, corners: Triangles, across: Triangles) -> NDArray[np.bool_]:

@@ -43,6 +43,7 @@ class KeyFrame:
 def plan_key_frames(recording: Recording, rig: Rig, config: ViewsConfig, dropped: Counter[str]) -> list[KeyFrame]:
     """Every key frame that the stamps allow; `dropped` counts the others by reason.
 
+    Left images without a right one are used only where no left image has one: what needs stereo says so later.
     Raises RecordingError where the recording has no left RGB or no thermal topic.
     """
     stamps = _camera_stamps(recording, rig)
@@ -62,14 +63,15 @@ def plan_key_frames(recording: Recording, rig: Rig, config: ViewsConfig, dropped
     for stamp in stamps[left.name]:
         partner = _near(stamps[right], stamp, config.stereo_tolerance_ms)[:1] if right else ()
         around = {n: _near(s, stamp, config.thermal_window_ms)[: config.thermal_frames] for n, s in thermal.items()}
-        if right and not partner:
-            dropped["left RGB images without a right one"] += 1
-        elif not any(around.values()):
+        if not any(around.values()):
             dropped["left RGB images without a thermal frame near"] += 1
         else:
             before = {n: b for n, s in around.items() if s and (b := _before(thermal[n], min(s))) is not None}
             frames.append(KeyFrame(int(stamp), partner[0] if partner else None, around, before))
-    return frames
+    pairs = [frame for frame in frames if frame.right_ns is not None]
+    if pairs and len(pairs) < len(frames):
+        dropped["left RGB images without a right one"] += len(frames) - len(pairs)
+    return pairs or frames
 
 
 def _camera_stamps(recording: Recording, rig: Rig) -> dict[str, Stamps]:

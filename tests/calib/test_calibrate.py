@@ -151,6 +151,20 @@ def test_a_covered_lens_gives_no_calibration(rig: Rig, views: Views) -> None:
     expect_no_number_to_trust(changed(views, covered), rig, "found again in the thermal images")
 
 
+@pytest.mark.parametrize("name", ["cam2", "cam3"])
+def test_a_covered_lens_spares_the_other_camera(rig: Rig, views: Views, name: str) -> None:
+    def half_covered(view: View) -> View:
+        return replace(view, thermal=view.thermal | {name: covered(view).thermal[name]})
+
+    outcome = calibrate(changed(views, half_covered, 4), rough(rig, (1.0, 1.0, 0.0)))
+    (camera,) = outcome.cameras
+    assert camera.status == "good"
+    assert alignment_error(rig[camera.after.name], camera.after, rig.rgb_left) < 0.3
+    assert outcome.status == "inconclusive"
+    assert any(name in line and "found again in the thermal images" in line for line in outcome.lines())
+    assert (outcome.rig[name].camera.intrinsics == rough(rig, (1.0, 1.0, 0.0))[name].camera.intrinsics).all()
+
+
 def test_total_darkness_gives_no_calibration(rig: Rig, views: Views) -> None:
     def dark(view: View) -> View:
         black = np.random.default_rng(1).poisson(1.0, view.left.shape).astype(np.uint8)
@@ -224,5 +238,5 @@ def test_a_thermal_camera_without_frames_is_named_and_not_called_good(
     half = replace(result, cameras=result.cameras[:1])
     assert half.status == "inconclusive"
     write_calibration(half, tmp_path / "c.yaml")
-    assert (tmp_path / "c.yaml").read_text().startswith("# cam3 /ir_right: no frame in the recordings, left as given")
+    assert (tmp_path / "c.yaml").read_text().startswith("# cam3 /ir_right: no frame in the recordings; left as given")
     assert json.loads((tmp_path / "calibration.json").read_text())["unseen"]

@@ -139,3 +139,12 @@ def test_an_edge_lies_where_light_changes_not_display_values() -> None:
         rgb = np.repeat((255 * light ** (1 / gamma)).round().astype(np.uint8)[..., None], 3, axis=2)
         columns = find_edges(rgb, EdgeConfig()).pixels[:, 0]
         assert abs(np.median(columns) - 79.5) < 0.5
+
+
+def test_saturated_pixels_do_not_make_everything_an_edge() -> None:
+    generator = np.random.default_rng(0)
+    image = np.repeat((100 + 20 * disc(50.4, (101.3, 79.8), (160, 200)))[..., None], 3, 2)
+    image = np.clip(image + generator.normal(0, 2, image.shape), 0, 255).astype(np.uint8)
+    expected = len(find_edges(image, EdgeConfig()))
+    image[:60] = 255
+    assert len(find_edges(image, EdgeConfig())) < expected

@@ -10,12 +10,13 @@ import pytest
 from flat_street import NOON_NS, colours, counts, look, make_recording, make_rig
 from recording_writers import image, write_recording
 
+from heatnet.calib.depth_choice import choose_depth
 from heatnet.calib.trajectory import Trajectory
 from heatnet.dataset_tools import camera_images, looking
 from heatnet.dataset_tools.key_frames import KeyFrame, ViewsConfig, worth_a_look
 from heatnet.dataset_tools.recording import bag, chunked, open_recording
 from heatnet.dataset_tools.views import load_views
-from heatnet.errors import RecordingError
+from heatnet.errors import CalibrationError, RecordingError
 
 SECOND = 1_000_000_000
 
@@ -93,8 +94,8 @@ def test_few_images_are_held_while_looking(long_drive: Path, monkeypatch: pytest
     assert max(alive) < 30
 
 
-def spoiled(folder: Path, spoil: Any) -> Path:
-    """A drive of six key frames whose images went through `spoil(topic, number, pixels)`."""
+def spoiled(folder: Path, spoil: Any, late_ns: tuple[int, ...] = (0,)) -> Path:
+    """A drive of six key frames whose images went through `spoil(topic, number, pixels)`; right ones late in turns."""
     rig, messages = make_rig(), []
     for i in range(6):
         stamp = NOON_NS + i * SECOND
@@ -107,7 +108,8 @@ def spoiled(folder: Path, spoil: Any) -> Path:
             else:
                 pixels, encoding = colours(seen), "rgb8"
             changed = spoil(camera.topic, i, pixels)
-            messages.append((camera.topic, "sensor_msgs/msg/Image", image(stamp, changed, encoding), stamp))
+            at = stamp + (late_ns[i % len(late_ns)] if camera.name == "cam1" else 0)
+            messages.append((camera.topic, "sensor_msgs/msg/Image", image(at, changed, encoding), at))
     folder.mkdir(parents=True, exist_ok=True)
     return write_recording(folder, "bag", messages)
 
@@ -131,6 +133,20 @@ def test_a_shutter_that_stays_closed_spoils_every_key_frame_but_the_first(tmp_pa
     said = reasons(spoiled(tmp_path, freeze))
     assert [bool(s) for s in said] == [False, False, True, True, False, False]
     assert all("shutter closed" in s for s in said if s)
+
+
+def test_right_images_that_are_all_late_stop_only_what_needs_them(tmp_path: Path) -> None:
+    views = load_views([spoiled(tmp_path, lambda t, i, p: p, (20_000_000,))], make_rig())
+    assert len(views.views) == 6 and all(view.right is None for view in views.views)
+    assert choose_depth("auto", views, make_rig()).name == "none"
+    with pytest.raises(CalibrationError, match="right RGB camera /rgb_right near a left one"):
+        choose_depth("stereo", views, make_rig())
+
+
+def test_of_right_images_late_now_and_then_the_others_are_used(tmp_path: Path) -> None:
+    views = load_views([spoiled(tmp_path, lambda t, i, p: p, (0, 20_000_000))], make_rig())
+    assert len(views.views) == 3 and all(view.right is not None for view in views.views)
+    assert views.dropped == {"left RGB images without a right one": 3}
 
 
 def test_a_covered_lens_is_an_error_that_says_so(tmp_path: Path) -> None:

@@ -1,0 +1,109 @@
+"""All thermal cameras of a rig: each is searched alone; those that convince are refined together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from heatnet.calib.basin import SCORED, find_basin
+from heatnet.calib.config import CalibrationConfig
+from heatnet.calib.parallel import side_by_side
+from heatnet.calib.parameters import Estimate
+from heatnet.calib.refine import FINAL, SETTLE, Fit, Observe, refine, refine_jointly
+from heatnet.calib.rig import RigCamera
+from heatnet.calib.scene import Scene, observer
+from heatnet.calib.score import BLUR_PX, score
+from heatnet.calib.solve import thinned
+from heatnet.errors import CalibrationError
+
+
+@dataclass(frozen=True)
+class Search:
+    """One thermal camera on the way."""
+
+    camera: RigCamera  # as given
+    observe: Observe
+    start: Estimate  # what the wide search chose
+    settled: Estimate
+    convincing: bool  # by the second score
+
+    @staticmethod
+    def of(
+        camera: RigCamera, observe: Observe, start: Estimate, settled: Estimate, config: CalibrationConfig
+    ) -> "Search":
+        """A settled camera, asked whether it convinces."""
+        margin = score(thinned(observe(BLUR_PX, 1), SCORED), settled).margin
+        return Search(camera, observe, start, settled, margin >= config.limits.least_margin)
+
+    @property
+    def guess(self) -> Estimate:
+        """What was given, and what the prior is about."""
+        return Estimate(self.camera.camera, self.camera.cam_from_cam0)
+
+
+def find_cameras(
+    scenes: Sequence[Scene], cameras: Sequence[RigCamera], config: CalibrationConfig
+) -> tuple[list[tuple[Search, Fit]], dict[str, str]]:
+    """The cameras that something is found of with their fits, and why the others are lost, by name.
+
+    A camera that does not convince is refined by itself, so that it spoils none.
+    """
+
+    def searched(camera: RigCamera) -> Search | str:
+        return _search(scenes, camera, config)
+
+    names = [c.name for c in cameras]
+    found = dict(zip(names, side_by_side(searched, cameras, "Searching the thermal cameras"), strict=True))
+    lost = {name: s for name, s in found.items() if isinstance(s, str)}
+    fits = []
+    for search, fit in refine_together([s for s in found.values() if isinstance(s, Search)], config):
+        reason = too_few(search.camera, fit, config.limits.least_matches)
+        if fit is None or reason:
+            lost[search.camera.name] = reason
+        else:
+            fits.append((search, fit))
+    return fits, lost
+
+
+def refine_together(searches: Sequence[Search], config: CalibrationConfig) -> list[tuple[Search, Fit | None]]:
+    """The last stage, for those that convince together; no fit where the equations have no solution."""
+    convincing = [s for s in searches if s.convincing]
+    groups = [convincing, *([s] for s in searches if not s.convincing)]
+    fits = {s.camera.name: fit for group in groups for s, fit in _finish(group, config)}
+    return [(s, fits[s.camera.name]) for s in searches]
+
+
+def _search(scenes: Sequence[Scene], camera: RigCamera, config: CalibrationConfig) -> Search | str:
+    """A camera found and settled, or why it is not."""
+    guess, observe = Estimate(camera.camera, camera.cam_from_cam0), observer(scenes, camera.name)
+    try:
+        start = find_basin(scenes, camera, guess, config.prior, config.coarse, config.coarse_views)
+        settled = refine(observe, start, guess, config.prior, SETTLE)
+    except CalibrationError as error:
+        return str(error)
+    except np.linalg.LinAlgError:
+        return too_few(camera, None, config.limits.least_matches)
+    return Search.of(camera, observe, start, settled, config)
+
+
+def _finish(group: Sequence[Search], config: CalibrationConfig) -> list[tuple[Search, Fit | None]]:
+    if not group:
+        return []
+    try:
+        fits = refine_jointly(
+            [s.observe for s in group], [s.settled for s in group], [s.guess for s in group], config.prior, FINAL
+        )
+    except np.linalg.LinAlgError:
+        return [(s, None) for s in group]
+    return list(zip(group, fits, strict=True))
+
+
+def too_few(camera: RigCamera, fit: Fit | None, least: int) -> str:
+    """Why so few edges make no calibration; empty where they are enough."""
+    found, tried = (len(fit.matches), fit.matches.tried) if fit else (0, 0)
+    if fit and found >= least:
+        return ""
+    return (
+        f"{camera.topic}: {found} edges of {tried} found again in the thermal images; at least {least} are needed "
+        "(lens covered, wrong camera, or a guess too far off?)"
+    )
