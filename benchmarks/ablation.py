@@ -47,23 +47,28 @@ ROWS = {
     "without confidence": Row(("confidence=false",)),
     "certainty branch": Row(("certainty=true",)),
     "without warm start": Row(("warm_start=false",)),
+    "RGB-T night teacher": Row(('teacher_modalities=["rgb","thermal"]',)),
+    "PSPNet": Row(("backbone=resnet18", "width=0.25")),
+    "without standardised RGB": Row(("standardise_rgb=false",)),
     "+ mean teacher": Row(("adapt.mean_teacher=true", "adapt.threshold=0.5")),
     "+ threshold": Row(("adapt.threshold=0.7",)),
-    "+ rare classes": Row(("adapt.rare_classes=0.05",)),
+    "without rare classes": Row(("adapt.rare_classes=0",)),
     "+ class mix": Row(("adapt.class_mix=0.5",)),
     "+ complementary masks": Row(("adapt.complementary_mask=0.5",)),
     "+ masked consistency": Row(("adapt.masked_consistency=0.5", "adapt.threshold=0.5")),
-    "+ night style": Row(("augment.night_like=0.2", "augment.night_style=0.3")),
+    "without night style": Row(("augment.night_like=0.3", "augment.night_style=0")),
     "without drop thermal": Row(("augment.drop_thermal=0",)),
     "+ thermal invert": Row(("augment.thermal_invert=0.3",)),
     "+ all": Row(
         (
-            "adapt.mean_teacher=true", "adapt.threshold=0.5", "adapt.class_mix=0.5", "adapt.rare_classes=0.05",
-            "adapt.complementary_mask=0.3", "augment.night_like=0.2", "augment.night_style=0.2",
+            "adapt.mean_teacher=true", "adapt.threshold=0.5", "adapt.class_mix=0.5", "adapt.complementary_mask=0.3",
         )
     ),
 }  # fmt: skip
-_TEACHERS_TOO = ("augment.night_style", "augment.thermal_invert", "certainty", "warm_start")  # these change them
+_TEACHERS_TOO = (  # these change them
+    "adapt.rare_classes", "augment.night_", "augment.thermal_invert", "backbone", "certainty", "standardise_rgb",
+    "teacher_modalities", "warm_start",
+)  # fmt: skip
 
 
 def make_config(arguments: argparse.Namespace, row: Row, seed: int) -> TrainConfig:

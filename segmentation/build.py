@@ -1,5 +1,6 @@
 """From a configuration to its network."""
 
+from heatnet.segmentation.fpn import FPN
 from heatnet.segmentation.network import Network, NetworkConfig
 from heatnet.segmentation.pspnet import PSPNet
 from heatnet.segmentation.resnext import ResNeXt
@@ -7,4 +8,5 @@ from heatnet.segmentation.resnext import ResNeXt
 
 def build_network(config: NetworkConfig) -> Network:
     """A new network with random weights."""
-    return ResNeXt(config) if config.backbone == "resnext" else PSPNet(config)
+    kinds: dict[str, type[Network]] = {"fpn": FPN, "resnext": ResNeXt}
+    return kinds.get(config.backbone, PSPNet)(config)

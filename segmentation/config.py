@@ -16,7 +16,6 @@ __all__ = ["STAGES", "AdaptConfig", "AugmentConfig", "TrainConfig", "as_plain", 
 STAGES = ("rgb-teacher", "thermal-teacher", "heatnet")
 MAPS = ("logits", "layer4", "layer3", "layer2", "layer1", "stem")
 """The maps a critic may look at, in the order in which the original takes them."""
-_MODALITIES = {"rgb-teacher": ("rgb",), "thermal-teacher": ("thermal",)}
 
 
 @dataclass(frozen=True)
@@ -25,13 +24,15 @@ class TrainConfig:
 
     stage: str = "all"
     modalities: tuple[str, ...] = ("rgb", "thermal")
-    backbone: str = "resnet18"
+    teacher_modalities: tuple[str, ...] = ("thermal",)  # of the night teacher: by day it learns, nights it labels
+    backbone: str = "fpn"
     fusion: str = "late"
-    width: float = 0.25
+    width: float = 0.5
     head_width: float = 0.5
     head_steps: int = 1
     dropout: float = 0.1
     standardise: bool = True  # thermal relative to its frame's mean and spread
+    standardise_rgb: bool = True  # and so each colour
     pretrained: bool = False  # trunks begin with torchvision's weights of ImageNet
     scale: float = 0.5  # network pixels per dataset pixel
     crop: tuple[int, int] = (160, 256)  # network pixels: height, width
@@ -39,9 +40,9 @@ class TrainConfig:
     thermal_teacher_steps: int = 1500
     pretrain_steps: int = 1200
     confusion_steps: int = 400
-    batch: int = 4
+    batch: int = 8
     optimizer: str = "adamw"
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-3
     weight_decay: float = 1e-2
     schedule: str = "poly"  # poly: down to 0 at the last step; halving: half of it every `halve_every` steps
     warmup_steps: int = 30
@@ -82,6 +83,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "modalities", self.network("heatnet").modalities)  # checked, and in one order
+        object.__setattr__(self, "teacher_modalities", self.network("thermal-teacher").modalities)
         check(self.stage in (*STAGES, "all"), "stage", self.stage, f"all, {', '.join(STAGES)}")
         check(self.optimizer in ("adamw", "rmsprop"), "optimizer", self.optimizer, "adamw or rmsprop")
         self._check_critics()
@@ -121,8 +123,9 @@ class TrainConfig:
         check(whole, "critic_weights", self.critic_weights, "a list of numbers of at least 0")
 
     def network(self, stage: str) -> NetworkConfig:
-        """The network of one stage: the teachers see one modality, the student those of `modalities`."""
-        modalities = _MODALITIES.get(stage, self.modalities)
+        """The network of one stage: the RGB teacher sees RGB, the others what their settings say."""
+        teachers = {"rgb-teacher": ("rgb",), "thermal-teacher": self.teacher_modalities}
+        modalities = teachers.get(stage, self.modalities)
         return NetworkConfig(
             backbone=self.backbone,
             fusion=self.fusion,
@@ -132,6 +135,7 @@ class TrainConfig:
             steps=self.head_steps,
             dropout=self.dropout,
             standardise=self.standardise,
+            standardise_rgb=self.standardise_rgb,
             project=self.warm_start,
             certainty=self.certainty,
         )
@@ -160,6 +164,7 @@ def laptop(**changes: Any) -> TrainConfig:
         "thermal_teacher_steps": 300,
         "pretrain_steps": 200,
         "confusion_steps": 60,
+        "batch": 4,
         "learning_rate": 2e-3,
         "validations": 2,
     }

@@ -12,7 +12,7 @@ from heatnet.segmentation.checkpoint import Checkpoint, load_checkpoint
 from heatnet.segmentation.classes import class_ids
 from heatnet.segmentation.distributed import device
 from heatnet.segmentation.frames import read_frame
-from heatnet.segmentation.inference import answer
+from heatnet.segmentation.inference import ONE, Views, answer
 from heatnet.segmentation.metrics import summarise
 from heatnet.segmentation.network import Network
 from heatnet.segmentation.tally import EMPTY, Tally, added, calibration, count_frame, extremes
@@ -23,7 +23,9 @@ MODELS = ("rgb_teacher", "thermal_teacher", "heatnet")
 """The folders of a run, by stage; the last one there is, is what the run is for."""
 
 
-def evaluate(source: Path, dataset: Path, split: str, classes: Sequence[str] | None = None) -> dict[str, Any]:
+def evaluate(
+    source: Path, dataset: Path, split: str, classes: Sequence[str] | None = None, views: Views = ONE
+) -> dict[str, Any]:
     """Score a run or a checkpoint on the labelled frames of `split`; see the interface for the shape of the answer.
 
     Of a run, all its models are scored side by side under "models", and the top level is the student's, or the last
@@ -34,15 +36,19 @@ def evaluate(source: Path, dataset: Path, split: str, classes: Sequence[str] | N
     ids = class_ids(classes)
     data = Dataset.open(dataset)
     refs = labelled_refs(data, split)
-    return summarise_models(count_models(find_checkpoints(source), data, refs, ids), ids, split)
+    return summarise_models(count_models(find_checkpoints(source), data, refs, ids, views), ids, split)
 
 
 def count_models(
-    checkpoints: Mapping[str, Checkpoint], data: Dataset, refs: Sequence[SampleRef], classes: Sequence[int]
+    checkpoints: Mapping[str, Checkpoint],
+    data: Dataset,
+    refs: Sequence[SampleRef],
+    classes: Sequence[int],
+    views: Views = ONE,
 ) -> dict[str, dict[str, Tally]]:
     """Tallies by model and domain."""
     return {
-        name: count_pixels(point.build().to(device()), data, refs, point.config.scale, name, classes)
+        name: count_pixels(point.build().to(device()), data, refs, point.config.scale, name, classes, views)
         for name, point in checkpoints.items()
     }
 
@@ -91,13 +97,19 @@ def labelled_refs(dataset: Dataset, split: str) -> list[SampleRef]:
 
 
 def count_pixels(
-    network: Network, dataset: Dataset, refs: Sequence[SampleRef], scale: float, name: str, classes: Sequence[int]
+    network: Network,
+    dataset: Dataset,
+    refs: Sequence[SampleRef],
+    scale: float,
+    name: str,
+    classes: Sequence[int],
+    views: Views = ONE,
 ) -> dict[str, Tally]:
-    """Tallies by domain of a network that sees frames at `scale`; `name` is for the progress bar."""
+    """Tallies by domain of a network that sees frames at `scale`, in `views`; `name` is for the progress bar."""
     tallies: dict[str, Tally] = {}
     for place, ref in enumerate(track(refs, f"scoring {name}")):
         frame = read_frame(dataset, ref)
-        known, confidence = answer(network, frame, scale)
+        known, confidence = answer(network, frame, scale, views)
         seen = count_frame(frame.label, known.argmax(axis=0), confidence, classes, frame_name(ref), place)
         tallies[ref.domain] = added(tallies.get(ref.domain, EMPTY), seen)
     return tallies

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,6 +15,20 @@ from heatnet.segmentation.classes import CLASS_COUNT
 from heatnet.segmentation.data import to_tensors
 from heatnet.segmentation.frames import Frame
 from heatnet.segmentation.network import STRIDE, Network
+
+
+@dataclass(frozen=True)
+class Views:
+    """How often a network looks at a frame: at each of `sizes` (times its scale), and with `flip` at the mirror image.
+
+    The probabilities are the mean over all.
+    """
+
+    sizes: tuple[float, ...] = (1.0,)
+    flip: bool = False
+
+
+ONE, MIRRORED, SIX = Views(), Views(flip=True), Views((0.8, 1.0, 1.25), True)
 
 
 @contextlib.contextmanager
@@ -36,18 +51,23 @@ def inference(network: nn.Module) -> Iterator[None]:
         yield
 
 
-def probabilities(network: Network, frame: Frame, scale: float, flip: bool = False) -> NDArray[np.float32]:
-    """Class probabilities (13, H, W) of a frame at its own size; the network sees it at `scale`.
-
-    With `flip` they are the mean over the frame and its mirror image.
-    """
-    return answer(network, frame, scale, flip)[0]
+def probabilities(network: Network, frame: Frame, scale: float, views: Views = ONE) -> NDArray[np.float32]:
+    """Class probabilities (13, H, W) of a frame at its own size; the network sees it at `scale`, in these `views`."""
+    return answer(network, frame, scale, views)[0]
 
 
 def answer(
-    network: Network, frame: Frame, scale: float, flip: bool = False
+    network: Network, frame: Frame, scale: float, views: Views = ONE
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """As `probabilities`, and the confidence (H, W): the highest of them, or what a certainty branch says."""
+    seen = [_seen(network, frame, scale * size, views.flip) for size in views.sizes]
+    mean = torch.stack(seen).mean(dim=0).cpu().numpy()
+    known = mean[:CLASS_COUNT]
+    return known, (1 - mean[CLASS_COUNT] if len(mean) > CLASS_COUNT else known.max(axis=0))
+
+
+def _seen(network: Network, frame: Frame, scale: float, flip: bool) -> Tensor:
+    """Probabilities (13 or 14, H, W) of a frame at its own size that the network sees at one `scale`."""
     height, width = frame.label.shape
     size = (max(STRIDE, round(height * scale)), max(STRIDE, round(width * scale)))
     small = to_tensors(warp(frame, resize_affine(scale), size))
@@ -58,9 +78,7 @@ def answer(
         if flip:
             result = (result + _softmax(network, rgb.flip(3), thermal.flip(3)).flip(3)) / 2
         # Logits at the network's pixels stand for areas of the frame: the inverse of resize_affine.
-        grown = interpolate(result, (height, width), mode="bilinear", align_corners=False)[0].cpu().numpy()
-    known = grown[:CLASS_COUNT]
-    return known, (1 - grown[CLASS_COUNT] if len(grown) > CLASS_COUNT else known.max(axis=0))
+        return interpolate(result, (height, width), mode="bilinear", align_corners=False)[0]
 
 
 def _softmax(network: Network, rgb: Tensor, thermal: Tensor) -> Tensor:

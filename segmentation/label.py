@@ -15,7 +15,7 @@ from heatnet.errors import TrainingError
 from heatnet.segmentation.checkpoint import describe, load_checkpoint
 from heatnet.segmentation.classes import IGNORE
 from heatnet.segmentation.frames import Frame
-from heatnet.segmentation.inference import probabilities
+from heatnet.segmentation.inference import SIX, probabilities
 
 HUGGING_FACE = "hf:"
 
@@ -46,7 +46,7 @@ class CheckpointTeacher:
     predict: Callable[[Frame], NDArray[np.float32]]  # class probabilities (13, H, W)
 
     def __call__(self, rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """See Labeller: the most probable class and its probability, the mean over the image and its mirror image."""
+        """See Labeller: the most probable class and its probability, the mean over sizes and mirror images."""
         size = rgb.shape[:2]
         unseen = np.zeros(size, np.float32), np.zeros(size, np.bool_)
         frame = Frame(rgb, *unseen, np.full(size, IGNORE, np.uint8), np.ones(size, np.float32))
@@ -64,4 +64,4 @@ def _checkpoint_teacher(path: Path) -> CheckpointTeacher:
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     name = f"{checkpoint.stage}@{digest[:12]}"
     network, scale = checkpoint.build().to(device), checkpoint.config.scale
-    return CheckpointTeacher(name, lambda frame: probabilities(network, frame, scale, flip=True))
+    return CheckpointTeacher(name, lambda frame: probabilities(network, frame, scale, SIX))

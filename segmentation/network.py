@@ -10,21 +10,22 @@ from heatnet.errors import TrainingError
 
 CHANNELS = {"rgb": 3, "thermal": 1}
 STRIDE = 8
-BACKBONES = ("resnet18", "resnet50", "resnet101", "resnext")
+BACKBONES = ("fpn", "resnet18", "resnet50", "resnet101", "resnext")
 
 
 @dataclass(frozen=True)
 class NetworkConfig:
     """All that is needed to build a network.
 
-    `backbone` "resnext" is the second network (see resnext.py), the others are PSPNets. `width` multiplies every
-    channel count, `head_width` those of the head once more; `fusion` says where RGB and thermal meet: "early" at the
-    input, "late" behind two trunks (of no meaning with one modality). `steps` is how many of the three doublings to the
-    input's size a PSPNet learns; the logits take the others bilinearly, which saves most of the time on a CPU.
-    `dropout` is the rate before the first doubling, half of it before the others. With `standardise` the network looks
-    at thermal relative to the frame's mean and spread, which change with the hour. `project` puts a 1x1 convolution on
-    the shortcut where two trunks meet, as one trunk has it there. With `certainty` a branch says how wrong each pixel
-    may be.
+    `backbone` "fpn" is a light network (see fpn.py), "resnext" the paper's second one, the others are PSPNets. `width`
+    multiplies every channel count, `head_width` those of the head once more; `fusion` says where RGB and thermal meet:
+    "early" at the input, "late" behind two trunks (of no meaning with one modality). `steps` is how many of the three
+    doublings to the input's size a PSPNet learns; the logits take the others bilinearly, which saves most of the time
+    on a CPU. `dropout` is the rate before the first doubling, half of it before the others. With `standardise` the
+    network looks at thermal relative to the frame's mean and spread, which change with the hour, and with
+    `standardise_rgb` so at each colour, in square roots, so that nights are as bright and coloured as days. `project`
+    puts a 1x1 convolution on the shortcut where two trunks meet, as one trunk has it there. With `certainty` a branch
+    says how wrong each pixel may be.
     """
 
     backbone: str = "resnet18"
@@ -35,6 +36,7 @@ class NetworkConfig:
     steps: int = 3
     dropout: float = 0.3
     standardise: bool = False
+    standardise_rgb: bool = False
     project: bool = False
     certainty: bool = False
 
@@ -86,7 +88,10 @@ class Network(nn.Module):
 
     def images(self, rgb: Tensor, thermal: Tensor) -> list[Tensor]:
         """What enters each trunk: (B, 3, H, W) and (B, 1, H, W), both in [-1, 1], as one tensor a trunk."""
-        images = {"rgb": rgb, "thermal": standardised(thermal) if self.config.standardise else thermal}
+        images = {
+            "rgb": standardised_rgb(rgb) if self.config.standardise_rgb else rgb,
+            "thermal": standardised(thermal) if self.config.standardise else thermal,
+        }
         return [torch.cat([images[name] for name in names], dim=1) for names in self.config.trunks]
 
     def forward(self, rgb: Tensor, thermal: Tensor) -> Maps:
@@ -97,9 +102,24 @@ class Network(nn.Module):
 def standardised(thermal: Tensor) -> Tensor:
     """Thermal (B, 1, H, W) less the mean of its frame, by its standard deviation; pixels that are 0 are not covered."""
     covered = (thermal != 0).to(thermal.dtype)
-    count = covered.sum(dim=(1, 2, 3), keepdim=True).clamp_min(1)
-    centred = (thermal - thermal.sum(dim=(1, 2, 3), keepdim=True) / count) * covered
-    variance = (centred**2).sum(dim=(1, 2, 3), keepdim=True) / count
+    return _standardised(thermal, covered) * covered
+
+
+def standardised_rgb(rgb: Tensor) -> Tensor:
+    """RGB (B, 3, H, W) in [-1, 1] as square roots, less the mean of its frame and colour, by its standard deviation.
+
+    Pixels black in all colours count for neither (they may be beyond the frame); a frame all black becomes 0.
+    """
+    rooted = ((rgb + 1) / 2).clamp_min(0).sqrt()
+    seen = (rooted > 0).any(dim=1, keepdim=True).to(rgb.dtype)
+    return _standardised(rooted, seen).clamp(-4, 4) * seen.amax(dim=(2, 3), keepdim=True)
+
+
+def _standardised(images: Tensor, counted: Tensor) -> Tensor:
+    """(B, C, H, W) less the mean of the pixels `counted` (B, 1, H, W) of 0 or 1, by their standard deviation."""
+    count = counted.sum(dim=(2, 3), keepdim=True).clamp_min(1)
+    centred = images - (images * counted).sum(dim=(2, 3), keepdim=True) / count
+    variance = (centred**2 * counted).sum(dim=(2, 3), keepdim=True) / count
     return centred / (variance + 1e-6).sqrt()
 
 

@@ -1,8 +1,8 @@
 """Label maps, and pictures of them, for the frames of a dataset or a folder of images."""
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +12,16 @@ import torch
 from numpy.typing import NDArray
 
 from heatnet.dataset_tools.classes import coloured
-from heatnet.dataset_tools.counts import known_range
-from heatnet.dataset_tools.importers.images import decode_counts, decode_rgb, read_bytes
-from heatnet.dataset_tools.importers.pairs import IMAGES
 from heatnet.dataset_tools.shards import Dataset
-from heatnet.errors import DatasetError, HeatNetError, TrainingError
+from heatnet.errors import DatasetError, HeatNetError
 from heatnet.files import atomic_file
 from heatnet.progress import track
 from heatnet.segmentation.checkpoint import Checkpoint, load_checkpoint
-from heatnet.segmentation.classes import CLASS_COUNT, CLASSES, IGNORE
+from heatnet.segmentation.classes import CLASS_COUNT, CLASSES
 from heatnet.segmentation.distributed import device
-from heatnet.segmentation.frames import Frame, normalise_thermal, read_frame
-from heatnet.segmentation.inference import answer
+from heatnet.segmentation.frames import Frame, read_frame
+from heatnet.segmentation.image_folder import ImageFolder, open_folder
+from heatnet.segmentation.inference import ONE, Views, answer
 
 _OVERLAY = 0.55  # of the label's colour
 
@@ -34,8 +32,8 @@ class PredictConfig:
 
     split: str | None = None  # of a dataset: this one alone
     overlays: bool = True
-    flip: bool = False  # mean over frame and mirror image
-    thermal_range: tuple[float, float] | None = None  # of a folder: counts at the ends of the scale
+    views: Views = ONE  # how often each frame is looked at
+    thermal_range: tuple[float, float] | None = None  # of a folder: counts at the ends of the scale, of all its images
 
 
 def predict(checkpoint: Path, source: Path, out: Path, config: PredictConfig | None = None) -> dict[str, Any]:
@@ -56,7 +54,7 @@ def predict(checkpoint: Path, source: Path, out: Path, config: PredictConfig | N
         began = time.perf_counter()
         name, frame = next(feed)
         read = time.perf_counter()
-        label = answer(network, frame, point.config.scale, config.flip)[0].argmax(axis=0).astype(np.uint8)
+        label = answer(network, frame, point.config.scale, config.views)[0].argmax(axis=0).astype(np.uint8)
         answered = time.perf_counter()
         _write(out, name, frame, label, config)
         written = time.perf_counter()
@@ -75,56 +73,6 @@ def _summary(seconds: dict[str, float], counts: NDArray[np.int64], frames: int) 
         "threads": torch.get_num_threads(),
         "classes": {name: round(float(part), 6) for name, part in zip(CLASSES, share, strict=True)},
     }
-
-
-@dataclass(frozen=True)
-class ImageFolder:
-    """Frames of a folder with rgb/NAME.* and thermal/NAME.*, of which a network needs `modalities`."""
-
-    root: Path
-    names: Sequence[str]
-    paths: dict[str, dict[str, Path]]  # by modality and name
-    modalities: tuple[str, ...]
-    thermal_range: tuple[float, float] | None
-
-    @property
-    def count(self) -> int:
-        """How many frames there are."""
-        return len(self.names)
-
-    def read(self) -> Iterator[tuple[str, Frame]]:
-        """Name and frame, one after the other. Raises DatasetError naming the file that does not fit."""
-        for name in self.names:
-            yield name, self._frame({kind: self.paths[kind][name] for kind in self.modalities})
-
-    def _frame(self, paths: dict[str, Path]) -> Frame:
-        rgb = decode_rgb(read_bytes(paths["rgb"]), paths["rgb"]) if "rgb" in paths else None
-        counts = decode_counts(read_bytes(paths["thermal"]), paths["thermal"]) if "thermal" in paths else None
-        size = rgb.shape[:2] if rgb is not None else counts.shape if counts is not None else (0, 0)
-        if rgb is not None and counts is not None and counts.shape != size:
-            raise DatasetError(
-                f"{paths['thermal']}: {counts.shape[1]}x{counts.shape[0]} pixels; {size[1]}x{size[0]} as its RGB image "
-                "has are needed (aligned to it)"
-            )
-        blank = Frame(
-            rgb=np.zeros((*size, 3), np.uint8),
-            thermal=np.zeros(size, np.float32),
-            valid=np.zeros(size, bool),
-            label=np.full(size, IGNORE, np.uint8),
-            confidence=np.zeros(size, np.float32),
-        )
-        frame = blank if rgb is None else replace(blank, rgb=rgb)
-        return frame if counts is None else self._with_thermal(frame, counts, paths["thermal"])
-
-    def _with_thermal(self, frame: Frame, counts: NDArray[Any], path: Path) -> Frame:
-        """16-bit counts of 0 are where no thermal was warped to."""
-        scale = self.thermal_range or known_range([counts])
-        if scale is None:
-            raise DatasetError(
-                f"{path}: counts from {counts.min()} to {counts.max()} of an unknown camera; --thermal-range is needed"
-            )
-        valid = np.ones(counts.shape, bool) if counts.dtype == np.uint8 else counts > 0
-        return replace(frame, thermal=normalise_thermal(counts, valid, scale), valid=valid)
 
 
 @dataclass(frozen=True)
@@ -152,7 +100,7 @@ def _frames(source: Path, point: Checkpoint, config: PredictConfig) -> ImageFold
     if (source / "manifest.json").is_file():
         frames = DatasetFrames(Dataset.open(source), config.split)
     else:
-        frames = _image_folder(source, modalities, config)
+        frames = open_folder(source, modalities, config.thermal_range, point.dataset.get("thermal_range"))
     if not frames.count:
         split = f" in split {config.split!r}" if config.split else ""
         raise DatasetError(
@@ -160,17 +108,6 @@ def _frames(source: Path, point: Checkpoint, config: PredictConfig) -> ImageFold
             f"{' and '.join(f'{name}/' for name in modalities)} is needed"
         )
     return frames
-
-
-def _image_folder(source: Path, modalities: tuple[str, ...], config: PredictConfig) -> ImageFolder:
-    if not source.is_dir():
-        raise TrainingError(f"{source}: no such dataset or folder")
-    paths = {
-        kind: {path.stem: path for path in sorted((source / kind).glob("*")) if path.suffix.lower() in IMAGES}
-        for kind in modalities
-    }
-    names = sorted(set.intersection(*(set(found) for found in paths.values())))
-    return ImageFolder(source, names, paths, modalities, config.thermal_range)
 
 
 def _write(out: Path, name: str, frame: Frame, label: NDArray[np.uint8], config: PredictConfig) -> None:

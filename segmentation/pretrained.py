@@ -24,7 +24,7 @@ def load_pretrained(network: Network) -> int:
             f"pretrained: torchvision has no weights for {config.backbone} of width {config.width:g}; a resnet of "
             "width 1 is needed"
         )
-    return fill_trunks(network, _download(config.backbone))
+    return fill_trunks(network, _download("resnet18" if config.backbone == "fpn" else config.backbone))
 
 
 def _download(backbone: str) -> Mapping[str, Tensor]:

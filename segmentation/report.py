@@ -34,12 +34,11 @@ from heatnet.segmentation.figures import (
     reliability_diagrams,
 )
 from heatnet.segmentation.frames import Frame, read_frame
-from heatnet.segmentation.inference import probabilities
+from heatnet.segmentation.inference import ONE, Views, probabilities
 from heatnet.segmentation.network import parameter_count
 from heatnet.segmentation.run_log import read_metrics
 from heatnet.segmentation.tally import Tally, ranked_frames
 
-TITLES = {"rgb_teacher": "RGB teacher", "thermal_teacher": "Thermal teacher", "heatnet": "HeatNet"}
 _FRAMES = 4  # of each domain
 _FEATURE_FRAMES = 40  # of each domain
 _WIDTH = 352  # pixels of a picture
@@ -54,7 +53,7 @@ class Panel:
 
 
 def write_report(
-    source: Path, dataset: Path, split: str, out: Path, classes: Sequence[str] | None = None
+    source: Path, dataset: Path, split: str, out: Path, classes: Sequence[str] | None = None, views: Views = ONE
 ) -> dict[str, Any]:
     """Score a run or a checkpoint as `evaluate` does, write the page `out`, and return the scores.
 
@@ -66,14 +65,14 @@ def write_report(
     data = Dataset.open(dataset)
     refs = labelled_refs(data, split)
     checkpoints = find_checkpoints(source)
-    counts = count_models(checkpoints, data, refs, ids)
+    counts = count_models(checkpoints, data, refs, ids, views)
     scores = summarise_models(counts, ids, split)
-    main = list(counts.values())[-1]
+    main, titles = list(counts.values())[-1], {name: title(name, point) for name, point in checkpoints.items()}
     template = (files("heatnet.segmentation") / "report.html").read_text()
     page = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(template)
     text = page.render(
         scores=scores,
-        titles=TITLES,
+        titles=titles,
         models=[_model(name, point) for name, point in checkpoints.items()],
         domains=[name for name in ("day", "night") if any(name in by_domain for by_domain in counts.values())],
         frames={name: sum(ref.domain == name for ref in refs) for name in ("day", "night")},
@@ -83,14 +82,21 @@ def write_report(
         confusions=confusion_matrices({domain: tally.confusion for domain, tally in main.items()}),
         reliabilities=reliability_diagrams({domain: tally.reliability for domain, tally in main.items()}),
         features=_features(source, data, split),
-        panels=_panels(data, spread(refs, _FRAMES), checkpoints),
-        extremes=_panels(data, _extreme_refs(main, refs), checkpoints),
-        heads=["RGB", "thermal", *(TITLES[name] for name in checkpoints), "truth"],
+        panels=_panels(data, spread(refs, _FRAMES), checkpoints, views),
+        extremes=_panels(data, _extreme_refs(main, refs), checkpoints, views),
+        heads=["RGB", "thermal", *titles.values(), "truth"],
         legend=[(name, _hexadecimal(index)) for index, name in enumerate((*CLASSES, "not labelled"))],
     )
     with atomic_file(out) as temporary:
         temporary.write_text(text)
     return scores
+
+
+def title(name: str, checkpoint: Checkpoint) -> str:
+    """What a model of a run is called: a night teacher by what it sees."""
+    if name == "thermal_teacher" and checkpoint.network.modalities != ("thermal",):
+        return "Night teacher (RGB-T)" if "thermal" in checkpoint.network.modalities else "Night teacher (RGB)"
+    return {"rgb_teacher": "RGB teacher", "thermal_teacher": "Thermal teacher"}.get(name, "HeatNet")
 
 
 def _model(name: str, checkpoint: Checkpoint) -> dict[str, Any]:
@@ -105,12 +111,14 @@ def _curves(source: Path, checkpoints: Mapping[str, Checkpoint]) -> dict[str, st
     return {name: loss_curves(chosen) for name, chosen in by_stage.items() if chosen}
 
 
-def _panels(data: Dataset, refs: Sequence[SampleRef], checkpoints: Mapping[str, Checkpoint]) -> dict[str, list[Panel]]:
+def _panels(
+    data: Dataset, refs: Sequence[SampleRef], checkpoints: Mapping[str, Checkpoint], views: Views
+) -> dict[str, list[Panel]]:
     networks = [(point.build().to(device()), point.config.scale) for point in checkpoints.values()]
     panels: dict[str, list[Panel]] = {"day": [], "night": []}
     for ref in refs:
         frame = read_frame(data, ref)
-        predictions = [probabilities(network, frame, scale).argmax(axis=0) for network, scale in networks]
+        predictions = [probabilities(network, frame, scale, views).argmax(axis=0) for network, scale in networks]
         panels[ref.domain].append(Panel(frame_name(ref), _pictures(frame, predictions)))
     return panels
 

@@ -21,8 +21,8 @@ class AugmentConfig:
     rotation_rad: float = 0.35  # largest angle to either side
     scale: tuple[float, float] = (0.75, 1.5)
     colour: float = 0.8
-    night_like: float = 0.3
-    night_style: float = 0.0
+    night_like: float = 0.2
+    night_style: float = 0.4
     drop_rgb: float = 0.1
     drop_thermal: float = 0.3
     rectangle: float = 0.3  # a rectangle without RGB or without thermal
@@ -68,7 +68,7 @@ class AdaptConfig:
     masked_consistency: float = 0.0
     mask_share: float = 0.5
     mask_patch: int = 32
-    rare_classes: float = 0.0
+    rare_classes: float = 0.05
 
     def __post_init__(self) -> None:
         for name in ("threshold", "class_mix", "complementary_mask", "mask_share"):

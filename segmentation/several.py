@@ -8,12 +8,13 @@ import numpy as np
 
 from heatnet.errors import TrainingError
 from heatnet.segmentation.evaluate import evaluate
+from heatnet.segmentation.inference import ONE, Views
 
 PARTS = ("day", "night", "combined", "pooled")
 
 
 def evaluate_runs(
-    sources: Sequence[Path], dataset: Path, split: str, classes: Sequence[str] | None = None
+    sources: Sequence[Path], dataset: Path, split: str, classes: Sequence[str] | None = None, views: Views = ONE
 ) -> dict[str, Any]:
     """Score each run as `evaluate` does; returns {"runs": its answers, "summary": mean and spread by model and part}.
 
@@ -22,7 +23,7 @@ def evaluate_runs(
     names = [str(source) for source in sources]
     if len(set(names)) < len(names):
         raise TrainingError(f"{', '.join(names)}: a run is named twice; each counts once")
-    runs = {name: evaluate(Path(name), dataset, split, classes) for name in names}
+    runs = {name: evaluate(Path(name), dataset, split, classes, views) for name in names}
     return {"runs": runs, "summary": summarise_runs(runs), "split": split}
 
 

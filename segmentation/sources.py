@@ -13,7 +13,7 @@ from heatnet.segmentation.classes import IGNORE
 from heatnet.segmentation.data import Source
 from heatnet.segmentation.distributed import device, rank, wait
 from heatnet.segmentation.frames import read_frame
-from heatnet.segmentation.inference import answer
+from heatnet.segmentation.inference import SIX, answer
 from heatnet.segmentation.provenance import file_hash, fingerprint
 from heatnet.segmentation.pseudo_labels import LabelStore
 
@@ -42,7 +42,7 @@ def night_source(data: Dataset, run: Path, teacher: Path | None) -> Source:
 
 
 def label_frames(data: Dataset, refs: Sequence[SampleRef], teacher: Path, folder: Path) -> LabelStore:
-    """Let a teacher label the clean frames `refs`: most probable class and its probability, each with its mirror.
+    """Let a teacher label the clean frames `refs`: most probable class and its probability, over views.
 
     Where a thermal teacher has no thermal it was never trained: no label there, of confidence 0. What the same teacher
     said of the same dataset before is kept.
@@ -63,7 +63,7 @@ def _label(data: Dataset, refs: Sequence[SampleRef], teacher: Path, store: Label
     network = checkpoint.build().to(device())
     for ref in track(refs, f"labelling with {checkpoint.stage}"):
         frame = read_frame(data, ref)
-        result, confidence = answer(network, frame, checkpoint.config.scale, flip=True)
+        result, confidence = answer(network, frame, checkpoint.config.scale, SIX)
         label = result.argmax(axis=0).astype("uint8")
         if network.config.modalities == ("thermal",):
             label[~frame.valid], confidence[~frame.valid] = IGNORE, 0

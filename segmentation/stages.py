@@ -49,7 +49,7 @@ def rgb_teacher(material: Material) -> Stage:
 
 
 def thermal_teacher(material: Material) -> Stage:
-    """The thermal night teacher on day thermal with the day labels."""
+    """The night teacher, of thermal if the settings say no other, on day frames with the day labels."""
     return _teacher_stage("thermal-teacher", material, day_source(material.data, material.run))
 
 
@@ -124,12 +124,12 @@ def new_network(config: TrainConfig, stage: str) -> Network:
 
 
 def _teachers(run: Path, student: Network) -> dict[str, Network]:
-    """The run's teachers by modality, those that are built as the student is."""
+    """The run's RGB teacher and night teacher ("thermal"), which must be built as the student is."""
     points = {name: run / f"{name}_teacher" / "best.pt" for name in CHANNELS}
     found = {name: load_checkpoint(path) for name, path in points.items() if path.is_file()}
-    like = {name: replace(student.config, modalities=(name,)) for name in found}
+    alike = {name: replace(student.config, modalities=point.network.modalities) for name, point in found.items()}
     fusion = student.config.fusion  # of no meaning with one modality
-    unlike = [name for name, point in found.items() if replace(point.network, fusion=fusion) != like[name]]
+    unlike = [name for name, point in found.items() if replace(point.network, fusion=fusion) != alike[name]]
     if unlike:
         raise TrainingError(
             f"{points[unlike[0]]}: {describe(found[unlike[0]].network)}; a warm start of {describe(student.config)} "

@@ -1,5 +1,6 @@
 """From a dataset to a run: the RGB teacher, the thermal night teacher, and the student with its critics."""
 
+import contextlib
 import json
 import logging
 from collections.abc import Sequence
@@ -49,7 +50,7 @@ def train(
     with processes():
         part_size(config)
         if rank() == 0:
-            _write_config(material)
+            _write_config(material, stages)
         wait()
         reached = {name: _run_stage(material, name, resume, init_from) for name in stages}
         if rank() == 0 and material.data.refs(split="val", labelled=True):
@@ -100,6 +101,8 @@ def _check_run(material: Material, stages: Sequence[str], resume: bool, init_fro
     if init_from is not None and (resume or len(stages) != 1):
         raise TrainingError("--init-from goes with one --stage and without --resume: it starts that stage anew")
     begun = [name for name in stages if (run / folder_of(name) / "last.pt").is_file()]
+    if resume and "heatnet" in begun:
+        _check_teacher(material)
     if begun and not resume:
         raise TrainingError(f"{run / folder_of(begun[0])}: already trained; --resume goes on, another run starts anew")
     for folder in map(folder_of, begun):
@@ -108,10 +111,38 @@ def _check_run(material: Material, stages: Sequence[str], resume: bool, init_fro
         _log.warning("%s: nothing to resume there, so the run begins", run)
 
 
-def _write_config(material: Material) -> None:
+def _check_teacher(material: Material) -> None:
+    """Nights that one teacher labelled are not gone on with under the labels of another."""
+    before, now = _night_teacher(material.run), _describe_teacher(material.teacher)
+    if (before or {}).get("sha256") != (now or {}).get("sha256"):
+        raise TrainingError(
+            f"{material.run / 'heatnet'}: its nights were labelled by {_named(before)}, now by {_named(now)}; --resume "
+            "goes on with the same --teacher alone, --init-from takes the weights"
+        )
+
+
+def _night_teacher(run: Path) -> dict[str, str] | None:
+    """The --teacher a run was begun with, as its provenance has it; None: the run's own."""
+    path = run / "provenance.json"
+    found: dict[str, str] | None = None
+    with contextlib.suppress(OSError, ValueError):
+        found = json.loads(path.read_text()).get("night_teacher")
+    return found
+
+
+def _describe_teacher(teacher: Path | None) -> dict[str, str] | None:
+    return None if teacher is None else {"name": teacher.name, "sha256": file_hash(teacher)}
+
+
+def _named(teacher: dict[str, str] | None) -> str:
+    return "the run's own night teacher" if teacher is None else f"{teacher['name']} ({teacher['sha256'][:12]})"
+
+
+def _write_config(material: Material, stages: Sequence[str]) -> None:
     provenance: dict[str, Any] = {"dataset": describe_dataset(material.data)}
-    if material.teacher is not None:
-        provenance["night_teacher"] = {"name": material.teacher.name, "sha256": file_hash(material.teacher)}
+    teacher = _describe_teacher(material.teacher) if "heatnet" in stages else _night_teacher(material.run)
+    if teacher is not None:
+        provenance["night_teacher"] = teacher
     for name, content in (("config.json", as_plain(material.config)), ("provenance.json", provenance)):
         with atomic_file(material.run / name) as temporary:
             temporary.write_text(json.dumps(content, indent=2) + "\n")

@@ -8,8 +8,9 @@ from heatnet.segmentation.network import Network
 
 
 def warm_start(student: Network, teachers: Mapping[str, Network]) -> None:
-    """Give `student` the weights of teachers of one modality each, of the same backbone and widths.
+    """Give `student` the weights of teachers of the same backbone and widths: all of one that sees what it sees.
 
+    Else those of teachers of one modality each.
     Where it has a trunk a modality, each trunk comes from its modality's teacher, where there is one. All that lies
     behind comes from the thermal teacher (the RGB teacher for a student of RGB alone) if there is one, with weight zero
     on what the other modality brings: a PSPNet (with `project`, where it has two trunks) begins as that teacher and
@@ -17,6 +18,11 @@ def warm_start(student: Network, teachers: Mapping[str, Network]) -> None:
     trunks) stays as it was.
     """
     modalities = student.config.modalities
+    alike = [teacher for teacher in teachers.values() if teacher.config.modalities == modalities]
+    if alike and len(modalities) > 1:
+        student.load_state_dict(alike[0].state_dict())
+        return
+    teachers = {name: teacher for name, teacher in teachers.items() if teacher.config.modalities == (name,)}
     weights = student.state_dict()
     teacher = teachers.get("thermal" if "thermal" in modalities else "rgb")
     given = {} if teacher is None else teacher.state_dict()

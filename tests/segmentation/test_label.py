@@ -12,11 +12,11 @@ from heatnet.cli import main
 from heatnet.dataset_tools.manifest import Manifest, write_manifest
 from heatnet.dataset_tools.shards import Dataset, Sample, ShardInfo, write_shard
 from heatnet.errors import TrainingError
+from heatnet.segmentation.build import build_network
 from heatnet.segmentation.checkpoint import Checkpoint, save_checkpoint
 from heatnet.segmentation.config import TrainConfig, laptop
 from heatnet.segmentation.label import label_dataset, open_teacher
 from heatnet.segmentation.label_sets import cityscapes_to_ours, merging, vistas_to_ours
-from heatnet.segmentation.pspnet import PSPNet
 
 CITYSCAPES = [
     "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation", "terrain",
@@ -50,7 +50,7 @@ def make_dataset(root: Path) -> Path:
 def make_checkpoint(path: Path, stage: str = "rgb-teacher") -> Path:
     torch.manual_seed(3)
     config: TrainConfig = laptop()
-    network = PSPNet(config.network(stage))
+    network = build_network(config.network(stage))
     save_checkpoint(path, Checkpoint(stage, 1, network.config, network.state_dict(), config, {}, {}))
     return path
 

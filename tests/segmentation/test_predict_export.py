@@ -1,6 +1,7 @@
 """Predictions for datasets and folders, and networks as ONNX files."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,14 @@ from click.testing import CliRunner
 from segmentation_toys import tiny, toy_sample
 
 from heatnet.cli import main
+from heatnet.dataset_tools.build import BuildConfig
 from heatnet.dataset_tools.shards import Dataset
 from heatnet.errors import DatasetError, HeatNetError, TrainingError
 from heatnet.segmentation.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from heatnet.segmentation.export import ExportConfig, Raw, export, run_onnx
 from heatnet.segmentation.frames import normalise_rgb, normalise_thermal, read_frame
-from heatnet.segmentation.inference import probabilities
+from heatnet.segmentation.image_folder import open_folder
+from heatnet.segmentation.inference import SIX, answer, probabilities
 from heatnet.segmentation.network import NetworkConfig
 from heatnet.segmentation.predict import PredictConfig, overlay, predict
 from heatnet.segmentation.pspnet import PSPNet
@@ -72,13 +75,39 @@ def test_what_cannot_be_labelled_is_named(toy_run: Path, tmp_path: Path) -> None
     cv2.imwrite(str(folder / "thermal" / "001.png"), np.full((10, 12), 23000, np.uint16))
     with pytest.raises(DatasetError, match=r"001\.png: 12x10 pixels; 96x64"):
         predict(best, folder, tmp_path / "out")
-    cv2.imwrite(str(folder / "thermal" / "001.png"), np.full((64, 96), 300, np.uint16))
-    with pytest.raises(DatasetError, match=r"001\.png.*--thermal-range"):
+    cv2.imwrite(str(folder / "thermal" / "001.png"), np.full((64, 96), 30, np.uint8))
+    with pytest.raises(DatasetError, match=r"001\.png: uint8 counts; uint16 as the others"):
         predict(best, folder, tmp_path / "out")
     cv2.imwrite(str(folder / "thermal" / "000.tiff"), np.full((64, 96), np.nan, np.float32))
     (folder / "thermal" / "000.png").unlink()
     with pytest.raises(DatasetError, match=r"000\.tiff.*float32.*8 or 16 bits is needed"):
         predict(best, folder, tmp_path / "out")
+
+
+def test_thermal_images_of_a_folder_are_scaled_alike_whatever_each_shows(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One image is warm, one cold: what is 23000 counts in one is the same value in the other."""
+    folder = image_folder(tmp_path / "images")
+    for name, counts in (("000", [22900, 23000]), ("001", [23000, 24900])):
+        image = np.repeat(np.array(counts, np.uint16), 48)[None].repeat(64, axis=0)
+        cv2.imwrite(str(folder / "thermal" / f"{name}.png"), image)
+
+    def shared(given: tuple[float, float] | None, trained: list[float] | None) -> tuple[float, float, float]:
+        opened = open_folder(folder, ("rgb", "thermal"), given, trained)
+        first, second = (frame.thermal for _, frame in opened.read())
+        assert opened.scale is not None and first[0, 95] == second[0, 0]
+        return (*opened.scale.thermal_range, float(first[0, 95]))
+
+    assert shared(None, None) == pytest.approx((21800, 25000, -0.25))
+    assert shared(None, [22000, 24000]) == pytest.approx((22000, 24000, 0.0))
+    assert shared((23000, 26000), [22000, 24000]) == pytest.approx((23000, 26000, -1.0))
+    assert shared(None, [0, 255]) == pytest.approx((21800, 25000, -0.25))  # trained on another kind of camera
+    for name, counts in (("000", [300, 500]), ("001", [500, 700])):
+        image = np.repeat(np.array(counts, np.uint16), 48)[None].repeat(64, axis=0)
+        cv2.imwrite(str(folder / "thermal" / f"{name}.png"), image)
+    assert shared(None, None)[:2] == (300, 710)
+    assert "--thermal-range says better" in caplog.text
 
 
 def test_over_darkness_the_overlay_shows_thermal(toy_dataset: Path) -> None:
@@ -194,3 +223,43 @@ def test_the_commands_print_their_summaries(toy_run: Path, toy_dataset: Path, tm
     assert done.exit_code == 0 and json.loads(done.output)["summary"]["heatnet"]["day"]["runs"] == 2
     assert "±" in CliRunner().invoke(main, several).output
     assert CliRunner().invoke(main, [*several, "--report", "r.html"]).exit_code == 2
+    assert CliRunner().invoke(main, [*arguments, "--domain", "night"]).exit_code == 2
+
+
+def test_views_reach_eval_and_predict(
+    toy_run: Path, toy_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[object] = []
+    for module in ("evaluate", "predict"):
+        monkeypatch.setattr(
+            f"heatnet.segmentation.{module}.answer", lambda *given: looked.append(given[3]) or answer(*given)
+        )
+    best, split = str(toy_run / "heatnet" / "best.pt"), ["--split", "val", "--views"]
+    for arguments in (
+        ["eval", best, str(toy_dataset)],
+        ["eval", best, str(toy_run), str(toy_dataset)],
+        ["eval", best, str(toy_dataset), "--report", str(tmp_path / "r.html")],
+        ["predict", best, str(toy_dataset), "-o", str(tmp_path / "out")],
+    ):
+        looked.clear()
+        done = CliRunner().invoke(main, [*arguments, *split])
+        assert done.exit_code == 0, done.output
+        assert looked and set(looked) == {SIX}
+
+
+@pytest.mark.parametrize("domain", ["day", "night", None])
+def test_a_recording_without_gnss_is_of_the_domain_that_is_said(
+    toy_run: Path, toy_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, domain: str | None
+) -> None:
+    built: list[BuildConfig] = []
+
+    def build(recordings: list[Path], calibration: Path, output: Path, config: BuildConfig) -> None:
+        built.append(config)
+        shutil.copytree(toy_dataset, output)
+
+    monkeypatch.setattr("heatnet.dataset_tools.build.build_dataset", build)
+    arguments = ["predict", str(toy_run / "heatnet" / "best.pt"), "night.bag", "--calibration", "rig.yaml"]
+    option = ["--domain", domain] if domain else []
+    done = CliRunner().invoke(main, [*arguments, "-o", str(tmp_path / "out"), *option, "--no-overlays"])
+    assert done.exit_code == 0, done.output
+    assert [config.domain for config in built] == [domain]

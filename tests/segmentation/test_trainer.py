@@ -4,6 +4,7 @@ import contextlib
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -243,6 +244,12 @@ def test_an_rgb_only_student_learns_its_nights_from_a_heatnet(toy_run: Path, toy
     assert load_checkpoint(tmp_path / "run" / "heatnet" / "best.pt").network.modalities == ("rgb",)
     told = json.loads((tmp_path / "run" / "provenance.json").read_text())
     assert told["night_teacher"]["name"] == "best.pt" and len(told["night_teacher"]["sha256"]) == 64
+    shutil.copytree(toy_run / "thermal_teacher", tmp_path / "run" / "thermal_teacher")
+    with pytest.raises(TrainingError, match=r"labelled by best\.pt \(\w{12}\), now by the run's own night teacher"):
+        train(toy_dataset, tmp_path / "run", config, resume=True)
+    with pytest.raises(TrainingError, match=r"labelled by best\.pt .*, now by last\.pt"):
+        train(toy_dataset, tmp_path / "run", config, resume=True, teacher=toy_run / "heatnet" / "last.pt")
+    train(toy_dataset, tmp_path / "run", config, resume=True, teacher=teacher)
     with pytest.raises(TrainingError, match="name that stage"):
         train(toy_dataset, tmp_path / "other", tiny(), teacher=teacher)
 

@@ -14,11 +14,11 @@ from segmentation_toys import tiny, toy_trainer
 
 from heatnet.dataset_tools.shards import Dataset, Manifest, ShardInfo, write_manifest, write_shard
 from heatnet.errors import DatasetError, HeatNetError, TrainingError
+from heatnet.segmentation.build import build_network
 from heatnet.segmentation.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from heatnet.segmentation.config import AugmentConfig
 from heatnet.segmentation.evaluate import evaluate
 from heatnet.segmentation.loop import Trainer
-from heatnet.segmentation.pspnet import PSPNet
 from heatnet.segmentation.run_log import read_metrics
 from heatnet.segmentation.sources import day_source, label_frames
 from heatnet.segmentation.train import train
@@ -109,7 +109,7 @@ def test_a_teachers_label_has_its_probability_and_none_where_it_was_never_traine
 ) -> None:
     """A network that says class 7 with logit 2 everywhere; the toys have no thermal in the first columns."""
     config = tiny(width=0.1)
-    network = PSPNet(config.network(f"{modality}-teacher"))
+    network = build_network(config.network(f"{modality}-teacher"))
     torch.nn.init.zeros_(network.head.classify.weight)
     network.head.classify.bias.data = 2.0 * (torch.arange(13) == 7)
     teacher = Checkpoint(f"{modality}_teacher", 1, network.config, network.state_dict(), config, {}, {})
@@ -156,7 +156,7 @@ def test_init_from_starts_a_stage_from_given_weights(toy_run: Path, toy_dataset:
     old, new = (
         load_checkpoint(folder / "thermal_teacher" / "best.pt").weights for folder in (toy_run, tmp_path / "run")
     )
-    assert torch.equal(old["head.bottleneck.weight"], new["head.bottleneck.weight"])
+    assert torch.equal(old["head.classify.weight"], new["head.classify.weight"])
 
 
 @pytest.mark.parametrize(
