@@ -19,6 +19,7 @@ from heatnet.files import finite
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
+VIEWS = "Mean over three sizes and mirror images: better, and 6 times slower.  [default: as the run's setting has it]"
 
 
 class Commands(click.Group):
@@ -500,7 +501,7 @@ def train(
 @click.argument("dataset", type=PATH)
 @click.option("--split", default="test", show_default=True)
 @click.option("--classes", help="Only these count, by name: car,person,bicycle.")
-@click.option("--views", is_flag=True, help="Mean over three sizes and mirror images: better, and 6 times slower.")
+@click.option("--views/--no-views", default=None, help=VIEWS)
 @click.option("--report", type=PATH, help="An HTML report to look at.  [default: report.html in RUN]")
 @common
 def evaluate(
@@ -508,7 +509,7 @@ def evaluate(
     dataset: Path,
     split: str,
     classes: str | None,
-    views: bool,
+    views: bool | None,
     report: Path | None,
     seed: int,
     as_json: bool,
@@ -527,7 +528,8 @@ def evaluate(
     from heatnet.segmentation.report import write_report
     from heatnet.segmentation.several import evaluate_runs
 
-    names, looks = classes.split(",") if classes else None, SIX if views else ONE
+    names = classes.split(",") if classes else None
+    looks = None if views is None else SIX if views else ONE
     if len(sources) > 1:
         if report is not None:
             raise click.UsageError("--report is of one run")
@@ -558,7 +560,7 @@ def evaluate(
 )
 @click.option("--overlays/--no-overlays", default=True, show_default=True, help="Write pictures of the labels, too.")
 @click.option("--flip", is_flag=True, help="Mean over each frame and its mirror image.")
-@click.option("--views", is_flag=True, help="Mean over three sizes and mirror images: better, and 6 times slower.")
+@click.option("--views/--no-views", default=None, help=VIEWS)
 @common
 def predict(
     checkpoint: Path,
@@ -570,7 +572,7 @@ def predict(
     thermal_range: tuple[float, float] | None,
     overlays: bool,
     flip: bool,
-    views: bool,
+    views: bool | None,
     seed: int,
     as_json: bool,
 ) -> None:
@@ -595,7 +597,9 @@ def predict(
         source = output / "dataset"
     elif domain is not None:
         raise click.UsageError("--domain is of a recording, which --calibration goes with")
-    looks = SIX if views else MIRRORED if flip else ONE
+    looks = None if views is None else SIX if views else ONE
+    if flip and not views:
+        looks = MIRRORED
     summary = run(checkpoint, source, output, PredictConfig(split, overlays, looks, thermal_range))
     spent = ", ".join(f"{name} {ms:.1f}" for name, ms in summary["ms_per_frame"].items())
     speed = f"{summary['frames']} frames, {summary['frames_per_second']} a second (ms a frame: {spent})"

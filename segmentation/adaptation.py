@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from heatnet.segmentation.classes import CLASS_COUNT, IGNORE
+from heatnet.segmentation.classes import CLASS_COUNT, IGNORE, MOVING
 from heatnet.segmentation.data import Frames
 from heatnet.segmentation.inference import at_rest
 from heatnet.segmentation.network import Network
@@ -53,6 +53,19 @@ def class_mix(day: Frames, night: Frames, pasted: Tensor) -> Frames:
         label=torch.where(pasted, day.label, night.label),
         confidence=torch.where(pasted, day.confidence, night.confidence),
     )
+
+
+def draw_objects(label: Tensor, probability: float) -> Tensor:
+    """Pixels (B, H, W) of all that moves by itself, of none in 1 - `probability` of the frames."""
+    some = (torch.rand(len(label)) < probability).to(label.device)
+    return torch.isin(label, torch.tensor(MOVING, device=label.device)) & some[:, None, None]
+
+
+def dimmed(day: Frames, night: Frames) -> Frames:
+    """The day frames with RGB as dark as the night frame of the same row is in the mean; never brighter than it was."""
+    light = [((frames.rgb + 1) / 2).mean(dim=(1, 2, 3), keepdim=True) for frames in (day, night)]
+    gain = (light[1] / light[0].clamp_min(1e-6)).clamp_max(1)
+    return replace(day, rgb=(day.rgb + 1) * gain - 1)
 
 
 def draw_classes(label: Tensor, probability: float) -> Tensor:

@@ -12,6 +12,9 @@ vehicle and train; "bicycle" for bicycle and motorcycle."""
 CLASS_COUNT = len(CLASSES)
 BACKGROUND = 12
 IGNORE = 13
+MOVING = (9, 10, 11)
+"""People, cars and bicycles with all that is their like."""
+
 SCORED = tuple(range(BACKGROUND))
 
 

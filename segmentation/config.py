@@ -71,6 +71,7 @@ class TrainConfig:
     warm_start: bool = True  # the student begins with its teachers' weights
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     adapt: AdaptConfig = field(default_factory=AdaptConfig)
+    views: bool = False  # eval and predict look at three sizes and mirror images unless they are told not to
     precision: str = "fp32"
     channels_last: bool = True
     accumulate: int = 1  # parts that a batch is computed in

@@ -12,7 +12,7 @@ from heatnet.segmentation.checkpoint import Checkpoint, load_checkpoint
 from heatnet.segmentation.classes import class_ids
 from heatnet.segmentation.distributed import device
 from heatnet.segmentation.frames import read_frame
-from heatnet.segmentation.inference import ONE, Views, answer
+from heatnet.segmentation.inference import ONE, SIX, Views, answer
 from heatnet.segmentation.metrics import summarise
 from heatnet.segmentation.network import Network
 from heatnet.segmentation.tally import EMPTY, Tally, added, calibration, count_frame, extremes
@@ -24,7 +24,7 @@ MODELS = ("rgb_teacher", "thermal_teacher", "heatnet")
 
 
 def evaluate(
-    source: Path, dataset: Path, split: str, classes: Sequence[str] | None = None, views: Views = ONE
+    source: Path, dataset: Path, split: str, classes: Sequence[str] | None = None, views: Views | None = None
 ) -> dict[str, Any]:
     """Score a run or a checkpoint on the labelled frames of `split`; see the interface for the shape of the answer.
 
@@ -44,13 +44,20 @@ def count_models(
     data: Dataset,
     refs: Sequence[SampleRef],
     classes: Sequence[int],
-    views: Views = ONE,
+    views: Views | None = None,
 ) -> dict[str, dict[str, Tally]]:
-    """Tallies by model and domain."""
+    """Tallies by model and domain; `views` None: as the run's settings have it."""
     return {
-        name: count_pixels(point.build().to(device()), data, refs, point.config.scale, name, classes, views)
+        name: count_pixels(
+            point.build().to(device()), data, refs, point.config.scale, name, classes, views or usual_views(point)
+        )
         for name, point in checkpoints.items()
     }
+
+
+def usual_views(point: Checkpoint) -> Views:
+    """How often a network looks at a frame where nobody says: as the settings of its run have it."""
+    return SIX if point.config.views else ONE
 
 
 def summarise_models(tallies: Mapping[str, Mapping[str, Tally]], classes: Sequence[int], split: str) -> dict[str, Any]:

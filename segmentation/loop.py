@@ -26,7 +26,15 @@ from heatnet.segmentation.optimizer import Average, Updater
 from heatnet.segmentation.run_log import RunLog
 
 _LOG_WINDOW = 5
-_FREE = ("stage", "workers", "validations", "validation_frames", "patience", "save_steps")  # may differ when resumed
+_FREE = (
+    "stage",
+    "views",
+    "workers",
+    "validations",
+    "validation_frames",
+    "patience",
+    "save_steps",
+)  # may differ when resumed
 _log = logging.getLogger(__name__)
 
 Terms = dict[str, float]

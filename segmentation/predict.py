@@ -19,9 +19,10 @@ from heatnet.progress import track
 from heatnet.segmentation.checkpoint import Checkpoint, load_checkpoint
 from heatnet.segmentation.classes import CLASS_COUNT, CLASSES
 from heatnet.segmentation.distributed import device
+from heatnet.segmentation.evaluate import usual_views
 from heatnet.segmentation.frames import Frame, read_frame
 from heatnet.segmentation.image_folder import ImageFolder, open_folder
-from heatnet.segmentation.inference import ONE, Views, answer
+from heatnet.segmentation.inference import Views, answer
 
 _OVERLAY = 0.55  # of the label's colour
 
@@ -32,7 +33,7 @@ class PredictConfig:
 
     split: str | None = None  # of a dataset: this one alone
     overlays: bool = True
-    views: Views = ONE  # how often each frame is looked at
+    views: Views | None = None  # how often each frame is looked at; None: as the run's settings have it
     thermal_range: tuple[float, float] | None = None  # of a folder: counts at the ends of the scale, of all its images
 
 
@@ -46,7 +47,7 @@ def predict(checkpoint: Path, source: Path, out: Path, config: PredictConfig | N
     config = config or PredictConfig()
     point = load_checkpoint(checkpoint)
     frames = _frames(source, point, config)
-    network = point.build().to(device())
+    network, views = point.build().to(device()), config.views or usual_views(point)
     seconds = {"reading": 0.0, "network": 0.0, "writing": 0.0}
     counts, count = np.zeros(CLASS_COUNT, np.int64), 0
     feed = frames.read()
@@ -54,7 +55,7 @@ def predict(checkpoint: Path, source: Path, out: Path, config: PredictConfig | N
         began = time.perf_counter()
         name, frame = next(feed)
         read = time.perf_counter()
-        label = answer(network, frame, point.config.scale, config.views)[0].argmax(axis=0).astype(np.uint8)
+        label = answer(network, frame, point.config.scale, views)[0].argmax(axis=0).astype(np.uint8)
         answered = time.perf_counter()
         _write(out, name, frame, label, config)
         written = time.perf_counter()

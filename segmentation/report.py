@@ -23,6 +23,7 @@ from heatnet.segmentation.evaluate import (
     labelled_refs,
     spread,
     summarise_models,
+    usual_views,
 )
 from heatnet.segmentation.features import area_features, project
 from heatnet.segmentation.figures import (
@@ -34,7 +35,7 @@ from heatnet.segmentation.figures import (
     reliability_diagrams,
 )
 from heatnet.segmentation.frames import Frame, read_frame
-from heatnet.segmentation.inference import ONE, Views, probabilities
+from heatnet.segmentation.inference import Views, probabilities
 from heatnet.segmentation.network import parameter_count
 from heatnet.segmentation.run_log import read_metrics
 from heatnet.segmentation.tally import Tally, ranked_frames
@@ -53,7 +54,7 @@ class Panel:
 
 
 def write_report(
-    source: Path, dataset: Path, split: str, out: Path, classes: Sequence[str] | None = None, views: Views = ONE
+    source: Path, dataset: Path, split: str, out: Path, classes: Sequence[str] | None = None, views: Views | None = None
 ) -> dict[str, Any]:
     """Score a run or a checkpoint as `evaluate` does, write the page `out`, and return the scores.
 
@@ -112,13 +113,15 @@ def _curves(source: Path, checkpoints: Mapping[str, Checkpoint]) -> dict[str, st
 
 
 def _panels(
-    data: Dataset, refs: Sequence[SampleRef], checkpoints: Mapping[str, Checkpoint], views: Views
+    data: Dataset, refs: Sequence[SampleRef], checkpoints: Mapping[str, Checkpoint], views: Views | None
 ) -> dict[str, list[Panel]]:
-    networks = [(point.build().to(device()), point.config.scale) for point in checkpoints.values()]
+    networks = [
+        (point.build().to(device()), point.config.scale, views or usual_views(point)) for point in checkpoints.values()
+    ]
     panels: dict[str, list[Panel]] = {"day": [], "night": []}
     for ref in refs:
         frame = read_frame(data, ref)
-        predictions = [probabilities(network, frame, scale, views).argmax(axis=0) for network, scale in networks]
+        predictions = [probabilities(network, frame, scale, seen).argmax(axis=0) for network, scale, seen in networks]
         panels[ref.domain].append(Panel(frame_name(ref), _pictures(frame, predictions)))
     return panels
 

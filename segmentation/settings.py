@@ -54,24 +54,28 @@ class AdaptConfig:
     `mean_teacher` lets the running average of the student label the night frames too, where it is surer than the night
     teacher (Tarvainen and Valpola 2017). Labels less sure than `threshold` teach nothing. `class_mix` is the
     probability that a night frame gets half the classes of a day frame pasted in, with their labels (Olsson et al.
-    2021, Tranheden et al. 2021). `complementary_mask` is the probability that a frame, by day or night, loses each
+    2021, Tranheden et al. 2021); `paste` that it gets the people, cars and bicycles of a day frame, made as dark as the
+    night (Ghiasi et al. 2021). `complementary_mask` is the probability that a frame, by day or night, loses each
     square patch in either RGB or thermal (Shin et al. 2024). `masked_consistency` weighs a term that asks for the
     average's labels on night frames of which `mask_share` of the patches are hidden in both (Hoyer et al. 2023).
     `rare_classes` is the temperature at which day frames with rare classes are drawn more often (Hoyer et al. 2022): 0
-    draws all alike, 0.01 the rarest nearly alone.
+    draws all alike, 0.01 the rarest nearly alone. With `blind_labels` a night teacher that sees RGB labels each frame
+    with and without it, and the mean counts: by night RGB misleads.
     """
 
     mean_teacher: bool = False
     threshold: float = 0.0
     class_mix: float = 0.0
+    paste: float = 0.0
     complementary_mask: float = 0.0
     masked_consistency: float = 0.0
     mask_share: float = 0.5
     mask_patch: int = 32
     rare_classes: float = 0.05
+    blind_labels: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("threshold", "class_mix", "complementary_mask", "mask_share"):
+        for name in ("threshold", "class_mix", "paste", "complementary_mask", "mask_share"):
             check(0 <= getattr(self, name) <= 1, f"adapt.{name}", getattr(self, name), "a number from 0 to 1")
         for name in ("masked_consistency", "rare_classes"):
             check(0 <= getattr(self, name) <= 100, f"adapt.{name}", getattr(self, name), "a number from 0 to 100")

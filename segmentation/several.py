@@ -8,13 +8,13 @@ import numpy as np
 
 from heatnet.errors import TrainingError
 from heatnet.segmentation.evaluate import evaluate
-from heatnet.segmentation.inference import ONE, Views
+from heatnet.segmentation.inference import Views
 
 PARTS = ("day", "night", "combined", "pooled")
 
 
 def evaluate_runs(
-    sources: Sequence[Path], dataset: Path, split: str, classes: Sequence[str] | None = None, views: Views = ONE
+    sources: Sequence[Path], dataset: Path, split: str, classes: Sequence[str] | None = None, views: Views | None = None
 ) -> dict[str, Any]:
     """Score each run as `evaluate` does; returns {"runs": its answers, "summary": mean and spread by model and part}.
 

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from heatnet.dataset_tools.shards import Dataset, SampleRef
@@ -13,7 +14,7 @@ from heatnet.segmentation.classes import IGNORE
 from heatnet.segmentation.data import Source
 from heatnet.segmentation.distributed import device, rank, wait
 from heatnet.segmentation.frames import read_frame
-from heatnet.segmentation.inference import SIX, answer
+from heatnet.segmentation.inference import SIX, Views, answer
 from heatnet.segmentation.provenance import file_hash, fingerprint
 from heatnet.segmentation.pseudo_labels import LabelStore
 
@@ -33,37 +34,42 @@ def day_source(data: Dataset, run: Path) -> Source:
     return Source(data, labelled)
 
 
-def night_source(data: Dataset, run: Path, teacher: Path | None) -> Source:
-    """Night frames with the labels of a teacher; without any where it labels them later (None)."""
+def night_source(data: Dataset, run: Path, teacher: Path | None, views: Views = SIX) -> Source:
+    """Night frames with the labels of a teacher, in `views`; without any where it labels them later (None)."""
     refs = data.refs(split="train", domain="night")
     if teacher is None:
         return Source(data, tuple(refs))
-    return Source(data, tuple(refs), label_frames(data, refs, teacher, run / "labels" / "night"))
+    return Source(data, tuple(refs), label_frames(data, refs, teacher, run / "labels" / "night", views))
 
 
-def label_frames(data: Dataset, refs: Sequence[SampleRef], teacher: Path, folder: Path) -> LabelStore:
-    """Let a teacher label the clean frames `refs`: most probable class and its probability, over views.
+def label_frames(
+    data: Dataset, refs: Sequence[SampleRef], teacher: Path, folder: Path, views: Views = SIX
+) -> LabelStore:
+    """Let a teacher label the clean frames `refs`: most probable class and its probability, the mean over `views`.
 
     Where a thermal teacher has no thermal it was never trained: no label there, of confidence 0. What the same teacher
     said of the same dataset before is kept.
     """
     store, mark = LabelStore(folder), folder / "teacher.json"
-    made_by = json.dumps({"teacher": file_hash(teacher), "dataset": fingerprint(data), "frames": len(refs)})
+    made_by = json.dumps(
+        {"teacher": file_hash(teacher), "dataset": fingerprint(data), "frames": len(refs), "views": asdict(views)}
+    )
     if rank() == 0 and not (mark.is_file() and mark.read_text() == made_by):
         mark.unlink(missing_ok=True)
-        _label(data, refs, teacher, store)
+        _label(data, refs, teacher, store, views)
         with atomic_file(mark) as temporary:
             temporary.write_text(made_by)
     wait()
     return store
 
 
-def _label(data: Dataset, refs: Sequence[SampleRef], teacher: Path, store: LabelStore) -> None:
+def _label(data: Dataset, refs: Sequence[SampleRef], teacher: Path, store: LabelStore, views: Views) -> None:
     checkpoint = load_checkpoint(teacher)
     network = checkpoint.build().to(device())
+    views = replace(views, blind=views.blind and len(network.config.modalities) > 1)
     for ref in track(refs, f"labelling with {checkpoint.stage}"):
         frame = read_frame(data, ref)
-        result, confidence = answer(network, frame, checkpoint.config.scale, SIX)
+        result, confidence = answer(network, frame, checkpoint.config.scale, views)
         label = result.argmax(axis=0).astype("uint8")
         if network.config.modalities == ("thermal",):
             label[~frame.valid], confidence[~frame.valid] = IGNORE, 0

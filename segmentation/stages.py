@@ -15,7 +15,7 @@ from heatnet.segmentation.critic import make_critics
 from heatnet.segmentation.data import Batch, Pairs, Source
 from heatnet.segmentation.distributed import device, synchronise, world_size
 from heatnet.segmentation.evaluate import spread
-from heatnet.segmentation.inference import inference
+from heatnet.segmentation.inference import SIX, inference
 from heatnet.segmentation.loop import Stage, Terms
 from heatnet.segmentation.losses import class_weights_from
 from heatnet.segmentation.network import CHANNELS, Maps, Network
@@ -70,7 +70,8 @@ def heatnet(material: Material) -> Stage:
     """The student: first day labels and the night teacher's labels, then with the confusion of the critics."""
     config, steps = material.config, material.config.steps("heatnet")
     day = day_source(material.data, material.run)
-    night = night_source(material.data, material.run, None if config.online_teacher else material.night_teacher)
+    teacher = None if config.online_teacher else material.night_teacher
+    night = night_source(material.data, material.run, teacher, replace(SIX, blind=config.adapt.blind_labels))
     student = new_student(material, day)
 
     def step(batch: Batch, number: int) -> Terms:

@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from heatnet.segmentation.adaptation import (
     class_mix,
     complementary,
+    dimmed,
     draw_classes,
+    draw_objects,
     hidden_in_both,
     labelled_by,
     only_sure,
@@ -104,6 +106,8 @@ def prepared(student: Student, batch: Batch, config: TrainConfig) -> tuple[Frame
     night = only_sure(night, adapt.threshold)
     if adapt.class_mix:
         night = class_mix(day, night, draw_classes(day.label, adapt.class_mix))
+    if adapt.paste:
+        night = class_mix(dimmed(day, night), night, draw_objects(day.label, adapt.paste))
     if adapt.complementary_mask:
         day, night = complementary(day, adapt), complementary(night, adapt)
     return day, night, own

@@ -12,7 +12,9 @@ from heatnet.errors import TrainingError
 from heatnet.segmentation.adaptation import (
     class_mix,
     complementary,
+    dimmed,
     draw_classes,
+    draw_objects,
     draw_patches,
     hidden,
     hidden_in_both,
@@ -62,6 +64,28 @@ def test_half_of_a_frames_classes_are_drawn_and_never_what_has_no_label() -> Non
         chosen = draw_classes(label, 1.0)
         assert len(label[chosen].unique()) == 2 and not chosen[0, 0, 0]
     assert not draw_classes(label, 0.0).any()
+
+
+def test_people_cars_and_bicycles_are_pasted_and_nothing_else() -> None:
+    label = torch.arange(14).view(1, 2, 7).expand(2, -1, -1)
+    assert label[0][draw_objects(label, 1.0)[0]].tolist() == [9, 10, 11]
+    assert not draw_objects(label, 0.0).any()
+    student, config = student_with(AdaptConfig(paste=1.0))
+    day, night = frames(3), frames(5, 0.5)
+    day.label[:, 20:30] = 9
+    _, mixed, _ = prepared(student, Batch(day, night), config)  # type: ignore[arg-type]
+    assert (mixed.label[:, 20:30] == 9).all() and (mixed.label[:, :20] == 5).all()
+    assert torch.equal(mixed.thermal[:, :, 20:30], day.thermal[:, :, 20:30])
+    assert (mixed.confidence[:, 20:30] == 1).all() and (mixed.confidence[:, 30:] == 0.5).all()
+
+
+def test_what_is_pasted_is_as_dark_as_the_night_and_never_brighter_than_it_was() -> None:
+    day, night = frames(3), frames(5)
+    night.rgb[0] = night.rgb[0] * 0.2 - 0.8
+    night.rgb[1] = 1.0
+    seen = dimmed(day, night)
+    assert (seen.rgb[0] + 1).mean().item() == pytest.approx((night.rgb[0] + 1).mean().item(), rel=1e-4)
+    assert torch.allclose(seen.rgb[1], day.rgb[1]) and torch.equal(seen.thermal, day.thermal)
 
 
 def test_patches_are_squares_of_about_the_share() -> None:
@@ -145,6 +169,7 @@ def student_with(adapt: AdaptConfig, **changes: object) -> tuple[Student, object
     [
         AdaptConfig(mean_teacher=True, threshold=0.1),
         AdaptConfig(class_mix=1.0),
+        AdaptConfig(paste=1.0),
         AdaptConfig(complementary_mask=1.0),
         AdaptConfig(masked_consistency=1.0),
         AdaptConfig(mean_teacher=True, class_mix=0.5, complementary_mask=0.5, masked_consistency=1.0, threshold=0.05),

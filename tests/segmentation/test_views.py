@@ -1,6 +1,7 @@
 """Looking at a frame more than once, and the light network: what they promise."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,14 +9,18 @@ import pytest
 import torch
 from segmentation_toys import tiny
 
+from heatnet.dataset_tools.shards import Dataset
 from heatnet.segmentation.build import build_network
-from heatnet.segmentation.checkpoint import Checkpoint
+from heatnet.segmentation.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from heatnet.segmentation.config import TrainConfig
+from heatnet.segmentation.evaluate import evaluate
 from heatnet.segmentation.fpn import FPN
 from heatnet.segmentation.frames import Frame
 from heatnet.segmentation.inference import MIRRORED, ONE, SIX, Views, answer, probabilities
 from heatnet.segmentation.network import Network, NetworkConfig, standardised_rgb
+from heatnet.segmentation.predict import PredictConfig, predict
 from heatnet.segmentation.report import title
+from heatnet.segmentation.sources import label_frames
 from heatnet.segmentation.warm_start import warm_start
 
 
@@ -47,6 +52,47 @@ def test_views_are_the_mean_over_sizes_and_mirror_images() -> None:
     known, confidence = answer(network, seen, 1.0, SIX)
     assert known.shape == (13, 48, 64) and np.allclose(known.sum(axis=0), 1, atol=1e-5)
     assert np.array_equal(confidence, known.max(axis=0))
+
+
+def test_a_blind_look_is_one_without_rgb_and_counts_half_where_there_is_thermal() -> None:
+    network, seen = light(), frame()
+    seen.valid[:, :16], seen.thermal[:, :16] = False, 0
+    dark = replace(seen, rgb=np.zeros_like(seen.rgb))
+    plain, blind = probabilities(network, seen, 1.0), probabilities(network, dark, 1.0)
+    both = probabilities(network, seen, 1.0, Views(blind=True))
+    assert np.allclose(both[..., 16:], (plain + blind)[..., 16:] / 2, atol=1e-5)
+    assert np.allclose(both[..., :16], plain[..., :16], atol=1e-6) and not np.allclose(both, plain, atol=1e-4)
+
+
+def test_nights_are_labelled_blind_only_by_a_teacher_that_has_something_else(
+    toy_run: Path, toy_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[Views] = []
+    monkeypatch.setattr("heatnet.segmentation.sources.answer", lambda *given: looked.append(given[3]) or answer(*given))
+    data = Dataset.open(toy_dataset)
+    for stage, blind in (("heatnet", True), ("thermal_teacher", False), ("rgb_teacher", False)):
+        folder = tmp_path / stage
+        for asked in (SIX, replace(SIX, blind=True), replace(SIX, blind=True)):
+            label_frames(data, data.refs(domain="night")[:1], toy_run / stage / "best.pt", folder, asked)
+        assert looked == [SIX, replace(SIX, blind=blind)]  # the third time nothing is new
+        looked.clear()
+
+
+@pytest.mark.parametrize(("asked", "usual", "used"), [(None, True, SIX), (None, False, ONE), (ONE, True, ONE)])
+def test_a_run_says_how_often_its_frames_are_looked_at_unless_one_asks(
+    toy_run: Path, toy_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: Views | None,
+    usual: bool, used: Views,
+) -> None:  # fmt: skip
+    looked: list[Views] = []
+    for module in ("evaluate", "predict"):
+        monkeypatch.setattr(
+            f"heatnet.segmentation.{module}.answer", lambda *given: looked.append(given[3]) or answer(*given)
+        )
+    point = load_checkpoint(toy_run / "heatnet" / "best.pt")
+    save_checkpoint(tmp_path / "best.pt", replace(point, config=replace(point.config, views=usual)))
+    evaluate(tmp_path / "best.pt", toy_dataset, "val", views=asked)
+    predict(tmp_path / "best.pt", toy_dataset, tmp_path / "out", PredictConfig("val", False, asked))
+    assert looked == [used] * 16
 
 
 @pytest.mark.parametrize("size", [(64, 96), (72, 104)])
