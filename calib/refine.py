@@ -58,7 +58,7 @@ SETTLE = (
 )
 FINAL = Stage(2, 0.24, 0.3, ("",), 6, EVERY_FRAME, 60_000)
 AGREEMENT_PX = 0.3  # difference between thermal cameras at which a landmark's weight turns
-MATCH_SIGMA_PX = 0.6  # worth of one match: 0.2 px each, and a dozen neighbours that err alike
+MATCH_SIGMA_PX = 0.6  # worth of one match at last: 0.2 px each, and a dozen neighbours that err alike
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,8 @@ def fit(observations: Sequence[Observation], estimate: Estimate, guess: Estimate
 
 
 def _weighed(matches: Matches, estimate: Estimate, guess: Estimate, prior: Prior, stage: Stage) -> Fit:
-    normal = normal_equations(matches, estimate, guess, prior, stage.scale_px, MATCH_SIGMA_PX)
+    sigma_px = MATCH_SIGMA_PX * stage.scale_px / FINAL.scale_px
+    normal = normal_equations(matches, estimate, guess, prior, stage.scale_px, sigma_px)
     return Fit(estimate, matches, normal)
 
 
