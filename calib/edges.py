@@ -99,7 +99,7 @@ def find_edges(rgb: NDArray[np.uint8], config: EdgeConfig) -> EdgePoints:
 def _glaring(rgb: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Pixels (H, W) at or beside saturated ones: lamps and lit windows by night, the sun."""
     size = 2 * CLIPPED_REACH_PX + 1
-    clipped = (rgb.max(axis=-1) >= CLIPPED).astype(np.uint8)
+    clipped = (cv2.max(cv2.max(rgb[..., 0], rgb[..., 1]), rgb[..., 2]) >= CLIPPED).astype(np.uint8)
     return np.asarray(cv2.dilate(clipped, np.ones((size, size), np.uint8)), dtype=np.bool_)
 
 

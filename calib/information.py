@@ -25,7 +25,7 @@ TRUST_CELLS = (6, 5)  # of the thermal image, each for upright and for level edg
 NOISE_CELLS = (4, 3)
 BIAS_CELLS = (3, 2)  # so coarse is a bias carried, since it may reach that far
 BIAS_DEPTHS_M = (12.0, 30.0)
-HIDDEN = 1.5  # the parameters swallow a good part of a smooth bias before the residuals show it
+HIDDEN = 1.3  # the parameters swallow a good part of a smooth bias before the residuals show it
 LEAST_BIAS_PX = 0.05  # that residuals do not show: edges of the two kinds of image agree no better over a region
 CHANCE = (0.25, 0.35)  # firmness that matches by chance reach, drawn to where they are expected, and what is above it
 

@@ -19,8 +19,9 @@ def rasterise(pixels: Array, inverse_m: Array, triangles: NDArray[np.int64], res
     corners = pixels[triangles]
     values = inverse_m[triangles] if inverse_m.ndim == 1 else inverse_m
     width, height = resolution
-    low = np.maximum(np.ceil(corners.min(axis=1)), 0).astype(np.int64)
-    high = np.minimum(np.floor(corners.max(axis=1)), [width - 1, height - 1]).astype(np.int64)
+    a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
+    low = np.maximum(np.ceil(np.minimum(np.minimum(a, b), c)), 0).astype(np.int64)
+    high = np.minimum(np.floor(np.maximum(np.maximum(a, b), c)), [width - 1, height - 1]).astype(np.int64)
     extent = high - low + 1  # pixels across and down; none where the triangle lies between pixels or outside
     plane = np.zeros(height * width)
     steps = list(itertools.pairwise(SIZES_PX))

@@ -22,6 +22,8 @@ from heatnet.calib.solve import (
 
 Observe = Callable[[float, int], tuple[Observation, ...]]
 EVERY_FRAME = 99
+FOCAL_PX = 510.0  # of the cameras that the stages below are for
+LEAST_RADIUS_PX, LEAST_BLUR_PX = 2.0, 0.7
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,13 @@ class Stage:
     frames: int  # thermal frames a key frame
     most: int  # landmarks looked for, of all frames together: more cost time and tell nothing new
 
+    def at(self, focal_px: float) -> "Stage":
+        """The same angle in an image of fewer pixels: there, a radius as wide finds too many other edges."""
+        radius = max(self.radius_px * min(focal_px / FOCAL_PX, 1.0), LEAST_RADIUS_PX)
+        share = radius / self.radius_px
+        blur = max(self.blur_px * share, min(self.blur_px, LEAST_BLUR_PX))
+        return replace(self, radius_px=radius, scale_px=self.scale_px * share, blur_px=blur)
+
 
 APPROACH = (
     Stage(14, 4.7, 2.0, ("rotation", "f", "k1"), 4, 1, 6_000),
@@ -49,7 +58,7 @@ SETTLE = (
 )
 FINAL = Stage(2, 0.24, 0.3, ("",), 6, EVERY_FRAME, 60_000)
 AGREEMENT_PX = 0.3  # difference between thermal cameras at which a landmark's weight turns
-MATCH_SIGMA_PX = 1.0  # worth of one match: 0.2 px each, and two dozen neighbours that err alike
+MATCH_SIGMA_PX = 0.6  # worth of one match at last: 0.2 px each, and a dozen neighbours that err alike
 
 
 @dataclass(frozen=True)
@@ -64,7 +73,7 @@ class Fit:
 def refine(observe: Observe, start: Estimate, guess: Estimate, prior: Prior, stages: Sequence[Stage]) -> Estimate:
     """Run `start` through the stages; `guess` is what the prior is about."""
     estimate = start
-    for stage in stages:
+    for stage in (s.at(float(guess.camera.intrinsics[:2].mean())) for s in stages):
         observations = thinned(observe(stage.blur_px, stage.frames), stage.most)
         free = np.array([name.startswith(stage.released) for name in estimate.names])
         for _ in range(stage.steps):
@@ -78,7 +87,8 @@ def fit(observations: Sequence[Observation], estimate: Estimate, guess: Estimate
 
 
 def _weighed(matches: Matches, estimate: Estimate, guess: Estimate, prior: Prior, stage: Stage) -> Fit:
-    normal = normal_equations(matches, estimate, guess, prior, stage.scale_px, MATCH_SIGMA_PX)
+    sigma_px = MATCH_SIGMA_PX * stage.scale_px / FINAL.scale_px
+    normal = normal_equations(matches, estimate, guess, prior, stage.scale_px, sigma_px)
     return Fit(estimate, matches, normal)
 
 

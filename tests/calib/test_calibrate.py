@@ -173,6 +173,23 @@ def test_total_darkness_gives_no_calibration(rig: Rig, views: Views) -> None:
     expect_no_number_to_trust(changed(views, dark), rig, "edge points with depth")
 
 
+@pytest.mark.parametrize("scene", ["a blank wall", "sky only"])
+def test_where_there_is_nothing_to_see_there_is_no_calibration(rig: Rig, views: Views, scene: str) -> None:
+    def bare(view: View) -> View:
+        generator = np.random.default_rng(view.stamp_ns % 97)
+        rows, columns = view.left.shape[:2]
+        falling = np.linspace(180, 120 if scene == "sky only" else 180, rows)[:, None, None]
+        left, right = (
+            np.clip(falling + generator.normal(0, 2, (rows, columns, 3)), 0, 255).astype(np.uint8) for _ in range(2)
+        )
+        shade = np.linspace(22800, 22500 if scene == "sky only" else 22800, 256)[:, None]
+        cool = {n: (shade + generator.normal(0, 6, (256, 320))).astype(np.uint16) for n in view.thermal}
+        frames = {n: (ThermalFrame(view.stamp_ns, pixels),) for n, pixels in cool.items()}
+        return replace(view, left=left, right=right, thermal=frames)
+
+    expect_no_number_to_trust(changed(views, bare, 4), rig, "edge points with depth")
+
+
 def test_swapped_left_and_right_give_no_calibration(rig: Rig, views: Views) -> None:
     swapped = changed(views, lambda v: replace(v, left=v.right, right=v.left))
     expect_no_number_to_trust(swapped, rig, "left and right")
