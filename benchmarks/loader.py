@@ -51,7 +51,8 @@ def make_pairs(data: Dataset, folder: Path) -> Pairs:
     store = LabelStore(folder)
     for ref in night:
         store.write(ref, np.zeros(SIZE, np.uint8), np.full(SIZE, 0.8, np.float32))
-    return Pairs(Source(data, day), Source(data, night, store), TrainConfig(), "heatnet")
+    nights = Source(data, night, store)
+    return Pairs(Source(data, day), nights, TrainConfig(), "heatnet", styles=nights)
 
 
 def png_pair(folder: Path, rng: Any) -> Callable[[int], Any]:

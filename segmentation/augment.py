@@ -108,7 +108,8 @@ def augment(
 
 def like(rgb: NDArray[np.uint8], style: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """`rgb` with each colour's values exchanged for those of `style` of the same rank; (H, W, 3), any two sizes."""
-    tables = [_ranked(rgb[..., colour], style[::2, ::2, colour]) for colour in range(3)]
+    own, other = np.ascontiguousarray(rgb[::2, ::2]), np.ascontiguousarray(style[::4, ::4])  # ranks need no more
+    tables = [_ranked(own[..., colour], other[..., colour]) for colour in range(3)]
     return cv2.LUT(rgb, np.stack(tables, axis=-1)[None]).astype(np.uint8, copy=False)
 
 
@@ -120,10 +121,11 @@ def _ranked(values: NDArray[np.uint8], style: NDArray[np.uint8]) -> NDArray[np.u
 
 def thermal_like(thermal: NDArray[np.float32], valid: NDArray[np.bool_], style: Frame) -> NDArray[np.float32]:
     """As `like` for thermal, over the pixels that are covered; unchanged where there are none."""
-    if not valid.any() or not style.valid.any():
+    own, other = (image[::4, ::4][known[::4, ::4]] for image, known in ((thermal, valid), (style.thermal, style.valid)))
+    if not own.size or not other.size:
         return thermal
-    ranks = np.linspace(0, 100, 65)
-    own, other = np.percentile(thermal[valid], ranks), np.percentile(style.thermal[style.valid], ranks)
+    ranks = np.linspace(0, 1, 65)
+    own, other = (np.sort(seen)[np.rint(ranks * (seen.size - 1)).astype(int)] for seen in (own, other))
     return np.where(valid, np.interp(thermal, own, other).astype(np.float32), np.float32(0))
 
 
