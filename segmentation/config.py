@@ -20,7 +20,7 @@ MAPS = ("logits", "layer4", "layer3", "layer2", "layer1", "stem")
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Everything that decides a run; the defaults suit a few hundred pairs and half an hour on two cores."""
+    """Everything that decides a run; the defaults suit a few hundred pairs and an hour on two cores."""
 
     stage: str = "all"
     modalities: tuple[str, ...] = ("rgb", "thermal")

@@ -52,22 +52,38 @@ class Batch:
 
 @dataclass(frozen=True)
 class Source:
-    """Frames of one domain with the labels that training may see."""
+    """Frames of one domain with the labels that training may see.
+
+    `store` has a teacher's labels for frames without their own. Where there is a `second`, labels of a teacher stay only
+    where it says the same.
+    """
 
     dataset: Dataset
     refs: tuple[SampleRef, ...]
     store: LabelStore | None = None
+    second: LabelStore | None = None
 
     def read(self, index: int) -> Frame:
         """One frame with its label for training: by day its own, else the teacher's; by night never its own."""
         ref = self.refs[index]
         frame = read_frame(self.dataset, ref)
         if ref.domain == "day" and ref.label_source is not None:
-            return frame
+            return self._agreed(frame, ref) if by_teacher(ref) else frame
         if self.store is None:
             return replace(frame, label=np.full_like(frame.label, IGNORE))
         label, confidence = self.store.read(ref)
-        return replace(frame, label=label, confidence=confidence)
+        return self._agreed(replace(frame, label=label, confidence=confidence), ref)
+
+    def _agreed(self, frame: Frame, ref: SampleRef) -> Frame:
+        if self.second is None:
+            return frame
+        other, _ = self.second.read(ref)
+        return replace(frame, label=np.where(other == frame.label, frame.label, np.uint8(IGNORE)))
+
+
+def by_teacher(ref: SampleRef) -> bool:
+    """Whether the labels that a frame has in the dataset are a teacher's."""
+    return str(ref.label_source).startswith("teacher")
 
 
 class Pairs(TorchDataset[Batch]):

@@ -60,7 +60,8 @@ class AdaptConfig:
     average's labels on night frames of which `mask_share` of the patches are hidden in both (Hoyer et al. 2023).
     `rare_classes` is the temperature at which day frames with rare classes are drawn more often (Hoyer et al. 2022): 0
     draws all alike, 0.01 the rarest nearly alone. With `blind_labels` a night teacher that sees RGB labels each frame
-    with and without it, and the mean counts: by night RGB misleads.
+    with and without it, and the mean counts: by night RGB misleads. With `agree` day labels that an RGB teacher made
+    count for the student only where the night teacher says the same (for one that sees RGB).
     """
 
     mean_teacher: bool = False
@@ -73,6 +74,7 @@ class AdaptConfig:
     mask_patch: int = 32
     rare_classes: float = 0.05
     blind_labels: bool = False
+    agree: bool = False
 
     def __post_init__(self) -> None:
         for name in ("threshold", "class_mix", "paste", "complementary_mask", "mask_share"):

@@ -11,7 +11,7 @@ from heatnet.files import atomic_file
 from heatnet.progress import track
 from heatnet.segmentation.checkpoint import load_checkpoint
 from heatnet.segmentation.classes import IGNORE
-from heatnet.segmentation.data import Source
+from heatnet.segmentation.data import Source, by_teacher
 from heatnet.segmentation.distributed import device, rank, wait
 from heatnet.segmentation.frames import read_frame
 from heatnet.segmentation.inference import SIX, Views, answer
@@ -40,6 +40,15 @@ def night_source(data: Dataset, run: Path, teacher: Path | None, views: Views = 
     if teacher is None:
         return Source(data, tuple(refs))
     return Source(data, tuple(refs), label_frames(data, refs, teacher, run / "labels" / "night", views))
+
+
+def agreeing(day: Source, teacher: Path, folder: Path) -> Source:
+    """The day frames with those of their labels by a teacher on which the teacher `teacher` agrees (Han et al. 2018).
+
+    Labels made by hand stay as they are.
+    """
+    refs = [ref for ref in day.refs if ref.label_source is None or by_teacher(ref)]
+    return replace(day, second=label_frames(day.dataset, refs, teacher, folder)) if refs else day
 
 
 def label_frames(
@@ -79,4 +88,4 @@ def _label(data: Dataset, refs: Sequence[SampleRef], teacher: Path, store: Label
 def hand_labelled(data: Dataset) -> list[SampleRef]:
     """The day frames of split "train" with labels that are not a teacher's."""
     refs = data.refs(split="train", domain="day", labelled=True)
-    return [ref for ref in refs if not str(ref.label_source).startswith("teacher")]
+    return [ref for ref in refs if not by_teacher(ref)]

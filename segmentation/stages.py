@@ -22,7 +22,7 @@ from heatnet.segmentation.network import CHANNELS, Maps, Network
 from heatnet.segmentation.optimizer import Average, Updater, make_schedule
 from heatnet.segmentation.pretrained import load_pretrained
 from heatnet.segmentation.sampling import RareFirst, rare_first
-from heatnet.segmentation.sources import day_source, hand_labelled, night_source
+from heatnet.segmentation.sources import agreeing, day_source, hand_labelled, night_source
 from heatnet.segmentation.student import Student, alternating_step, student_step
 from heatnet.segmentation.teacher import Teacher, teacher_step
 from heatnet.segmentation.warm_start import warm_start
@@ -70,6 +70,8 @@ def heatnet(material: Material) -> Stage:
     """The student: first day labels and the night teacher's labels, then with the confusion of the critics."""
     config, steps = material.config, material.config.steps("heatnet")
     day = day_source(material.data, material.run)
+    if config.adapt.agree:
+        day = agreeing(day, material.night_teacher, material.run / "labels" / "agree")
     teacher = None if config.online_teacher else material.night_teacher
     night = night_source(material.data, material.run, teacher, replace(SIX, blind=config.adapt.blind_labels))
     student = new_student(material, day)

@@ -2,16 +2,19 @@
 
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from segmentation_toys import tiny
 
 from heatnet.dataset_tools.shards import Dataset
 from heatnet.errors import DatasetError, TrainingError
-from heatnet.segmentation.config import TrainConfig, laptop
+from heatnet.segmentation.config import AdaptConfig, TrainConfig, laptop
 from heatnet.segmentation.data import Pairs, Source, batches
 from heatnet.segmentation.pseudo_labels import LabelStore
+from heatnet.segmentation.train import train
 
 
 def small(**changes: object) -> TrainConfig:
@@ -38,6 +41,35 @@ def test_labels_by_night_are_never_read_even_where_the_dataset_has_them(toy_data
     for batch in batches(Pairs(day, night, small(), "heatnet"), 0, 8):
         assert batch.night is not None
         assert set(batch.night.label.unique().tolist()) <= {2, 13}
+
+
+def test_a_teachers_day_labels_stay_where_another_agrees_and_labels_by_hand_stay_altogether(
+    make_dataset: Callable[..., Path], tmp_path: Path
+) -> None:
+    root = make_dataset(("train", "day", 1, "teacher:rgb"), ("train", "day", 1, "hand"))
+    data = Dataset.open(root)
+    refs, store = tuple(data.refs()), LabelStore(tmp_path / "second")
+    given = [Source(data, refs).read(index).label for index in (0, 1)]
+    second = given[0].copy()
+    second[:20] = 7
+    for ref in refs:
+        store.write(ref, second, np.ones(second.shape, np.float32))
+    agreed, by_hand = (Source(data, refs, None, store).read(index).label for index in (0, 1))
+    assert (agreed[:20] == 13).all() and np.array_equal(agreed[20:], given[0][20:])
+    assert np.array_equal(by_hand, given[1])
+    bare = [replace(ref, label_source=None) for ref in refs[:1]]
+    first = LabelStore(tmp_path / "first")
+    first.write(bare[0], given[0], np.full(second.shape, 0.5, np.float32))
+    assert np.array_equal(Source(data, tuple(bare), first, store).read(0).label, agreed)
+
+
+def test_a_student_learns_from_the_day_labels_that_its_night_teacher_shares(
+    make_dataset: Callable[..., Path], tmp_path: Path
+) -> None:
+    root = make_dataset(("train", "day", 2, "teacher:rgb"), ("train", "day", 1, "hand"), ("train", "night", 2, None))
+    run = tmp_path / "run"
+    train(root, run, tiny(adapt=AdaptConfig(agree=True), teacher_modalities=("rgb", "thermal")))
+    assert len(list((run / "labels" / "agree").glob("*.npy"))) == 2
 
 
 def test_a_pair_depends_on_seed_and_number_alone(toy_dataset: Path) -> None:
