@@ -54,8 +54,8 @@ class Batch:
 class Source:
     """Frames of one domain with the labels that training may see.
 
-    `store` has a teacher's labels for frames without their own. Where there is a `second`, labels of a teacher stay only
-    where it says the same.
+    `store` has a teacher's labels for frames without their own. Where there is a `second`, labels of a teacher stay
+    only where it says the same.
     """
 
     dataset: Dataset
