@@ -25,10 +25,10 @@ from heatnet.segmentation.train import train
 
 CLASSES = ("car", "person", "bicycle")
 COMMON = (
-    'teacher_modalities=["rgb","thermal"]', "class_balance=0", "augment.rotation_rad=0.15", "augment.drop_rgb=0.15",
+    'teacher_modalities=["rgb","thermal"]', "unbalance=1", "augment.rotation_rad=0.15", "augment.drop_rgb=0.15",
     "augment.drop_thermal=0.2", "average_decay=0.995", "validations=1", "views=true", "precision=bf16",
 )  # fmt: skip
-TEACHER = ("thermal_teacher_steps=1500",)
+TEACHER = ("thermal_teacher_steps=1800",)
 STUDENT = (
     "learning_rate=1e-3", "pretrain_steps=350", "confusion_steps=50", "adapt.paste=0.5", "adapt.mean_teacher=true",
     "adapt.threshold=0.4", "adapt.complementary_mask=0.2", "adapt.blind_labels=true", "adapt.agree=true",

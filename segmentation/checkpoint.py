@@ -15,11 +15,13 @@ from torch import Tensor, nn
 from heatnet.errors import TrainingError
 from heatnet.files import atomic_file
 from heatnet.segmentation.build import build_network
+from heatnet.segmentation.classes import CLASS_COUNT
 from heatnet.segmentation.config import TrainConfig, as_plain, from_plain
 from heatnet.segmentation.network import Network, NetworkConfig
 
 FORMAT = "heatnet checkpoint"
 VERSION = 1
+PRIOR = "prior"
 _log = logging.getLogger(__name__)
 
 
@@ -84,7 +86,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             stage=str(content["stage"]),
             step=int(content["step"]),
             network=NetworkConfig(**network),
-            weights=dict(content["weights"]),
+            weights={PRIOR: torch.zeros(CLASS_COUNT), **content["weights"]},  # which older ones do not have
             config=from_plain(content["config"], where=str(path)),
             metrics=dict(content["metrics"]),
             training=dict(content["training"]),
@@ -139,7 +141,7 @@ def initialise_from(network: nn.Module, path: Path) -> list[str]:
     Raises TrainingError where a weight has another shape or none fits: that is a checkpoint of another network.
     """
     checkpoint = load_checkpoint(path)
-    own = network.state_dict()
+    own = {name: value for name, value in network.state_dict().items() if name != PRIOR}  # of the labels to come
     common = {name: value for name, value in checkpoint.weights.items() if name in own}
     unlike = [name for name, value in common.items() if value.shape != own[name].shape]
     if unlike or not common:
@@ -150,7 +152,7 @@ def initialise_from(network: nn.Module, path: Path) -> list[str]:
         )
     network.load_state_dict(common, strict=False)
     missing = [name for name in own if name not in common]
-    unused = [name for name in checkpoint.weights if name not in own]
+    unused = [name for name in checkpoint.weights if name not in own and name != PRIOR]
     for names, text in (
         (missing, "not in the checkpoint, left as initialised"),
         (unused, "of the checkpoint not used"),

@@ -50,6 +50,7 @@ class TrainConfig:
     clip_norm: float = 5.0
     average_decay: float = 0.99
     class_balance: float = 0.3  # weight of a class = (its share of the labels) ** -class_balance; 0: all alike
+    unbalance: float = 0.0  # how much of that balance answers take back: 1 all, for labels with many false positives
     confusion_weight: float = 0.01
     critics: int = 1  # how many of `critic_maps`, from the first
     critic_maps: tuple[str, ...] = MAPS
@@ -110,7 +111,7 @@ class TrainConfig:
             check(getattr(self, name) >= 0, name, getattr(self, name), "at least 0")
         for name in ("learning_rate", "critic_learning_rate", "clip_norm"):
             check(getattr(self, name) > 0, name, getattr(self, name), "a number above 0")
-        for name in ("weight_decay", "class_balance", "confusion_weight"):
+        for name in ("weight_decay", "class_balance", "unbalance", "confusion_weight"):
             check(getattr(self, name) >= 0, name, getattr(self, name), "a number of at least 0")
         check(0 <= self.average_decay < 1, "average_decay", self.average_decay, "a number from 0 to below 1")
 

@@ -29,7 +29,7 @@ class FPN(Network):
         self.head = Pyramid(levels, scaled(128, config.width * config.head_width * 2), config)
         initialise(self)
 
-    def forward(self, rgb: Tensor, thermal: Tensor) -> Maps:
+    def maps(self, rgb: Tensor, thermal: Tensor) -> Maps:
         """See Network; layers 3 and 4 are at a sixteenth and a thirty-second."""
         stems = [stem(image) for stem, image in zip(self.stems, self.images(rgb, thermal), strict=True)]
         firsts = [layer(features) for layer, features in zip(self.layer1, stems, strict=True)]

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from heatnet.errors import TrainingError
+from heatnet.segmentation.classes import CLASS_COUNT
 
 CHANNELS = {"rgb": 3, "thermal": 1}
 STRIDE = 8
@@ -80,11 +81,18 @@ class Maps(NamedTuple):
 
 
 class Network(nn.Module):
-    """A network that makes Maps of RGB and thermal images."""
+    """A network that makes Maps of RGB and thermal images.
+
+    What it says of each class once it is trained is less by `prior` than what it learnt to say: where rare classes
+    weigh more in the loss it says them too often, which the logarithm of their weight takes back (Menon et al. 2021).
+    """
+
+    prior: Tensor  # (13,)
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
+        self.register_buffer("prior", torch.zeros(CLASS_COUNT))
 
     def images(self, rgb: Tensor, thermal: Tensor) -> list[Tensor]:
         """What enters each trunk: (B, 3, H, W) and (B, 1, H, W), both in [-1, 1], as one tensor a trunk."""
@@ -96,6 +104,11 @@ class Network(nn.Module):
 
     def forward(self, rgb: Tensor, thermal: Tensor) -> Maps:
         """Maps of a batch: `rgb` (B, 3, H, W) and `thermal` (B, 1, H, W), both in [-1, 1]; H and W multiples of 8."""
+        maps = self.maps(rgb, thermal)
+        return maps if self.training else maps._replace(logits=maps.logits - self.prior[:, None, None])
+
+    def maps(self, rgb: Tensor, thermal: Tensor) -> Maps:
+        """As `forward`, before `prior`."""
         raise NotImplementedError
 
 

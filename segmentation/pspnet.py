@@ -32,7 +32,7 @@ class PSPNet(Network):
         self.head = Head(outputs[3], config)
         initialise(self)
 
-    def forward(self, rgb: Tensor, thermal: Tensor) -> Maps:
+    def maps(self, rgb: Tensor, thermal: Tensor) -> Maps:
         """See Network."""
         stems = [stem(image) for stem, image in zip(self.stems, self.images(rgb, thermal), strict=True)]
         firsts = [layer(features) for layer, features in zip(self.layer1, stems, strict=True)]

@@ -39,7 +39,7 @@ class ResNeXt(Network):
         self.doubt = nn.Conv2d(pyramid, 1, 1) if config.certainty else None
         initialise(self)
 
-    def forward(self, rgb: Tensor, thermal: Tensor) -> Maps:
+    def maps(self, rgb: Tensor, thermal: Tensor) -> Maps:
         """See Network; layer4 is what the pyramid and the skip hand over: (B, ., H/8, W/8)."""
         stems = [stem(image) for stem, image in zip(self.stems, self.images(rgb, thermal), strict=True)]
         first = torch.cat([layer(features) for layer, features in zip(self.layer1, stems, strict=True)], dim=1)

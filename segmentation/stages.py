@@ -58,6 +58,7 @@ def _teacher_stage(name: str, material: Material, source: Source) -> Stage:
     network = new_network(config, name)
     updater = Updater(network, config, make_schedule(config, config.learning_rate, 0, steps))
     teacher = Teacher(network, updater, _class_weights(source, config))
+    set_prior(network, teacher.class_weights, config)
 
     def step(batch: Batch, _: int) -> Terms:
         return teacher_step(teacher, batch, config)
@@ -98,6 +99,8 @@ def new_student(material: Material, day: Source) -> Student:
     network = new_network(config, "heatnet")
     if config.warm_start:
         warm_start(network, _teachers(material.run, network))
+    class_weights = _class_weights(day, config)
+    set_prior(network, class_weights, config)
     critics = make_critics(_example_maps(network, config), config.critic_maps[: config.critics], config.width)
     critics = critics.to(device())
     critic_updater = None
@@ -109,10 +112,16 @@ def new_student(material: Material, day: Source) -> Student:
         Updater(network, config, make_schedule(config, config.learning_rate, 0, steps)),
         critics,
         critic_updater,
-        _class_weights(day, config),
+        class_weights,
         Average(network, config.average_decay),
         load_checkpoint(material.night_teacher).build().to(device()) if config.online_teacher else None,
     )
+
+
+def set_prior(network: Network, class_weights: torch.Tensor, config: TrainConfig) -> None:
+    """What answers of `network` take back of the weights (13,) of its classes; nothing of those that do not occur."""
+    known = torch.where(class_weights > 0, class_weights, torch.ones_like(class_weights))
+    network.prior.copy_(config.unbalance * known.log())
 
 
 def new_network(config: TrainConfig, stage: str) -> Network:
