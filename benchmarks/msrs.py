@@ -29,10 +29,7 @@ COMMON = (
     "augment.drop_thermal=0.2", "average_decay=0.995", "validations=1", "views=true", "precision=bf16",
 )  # fmt: skip
 TEACHER = ("thermal_teacher_steps=1800",)
-STUDENT = (
-    "learning_rate=1e-3", "pretrain_steps=350", "confusion_steps=50", "adapt.paste=0.5", "adapt.mean_teacher=true",
-    "adapt.threshold=0.4", "adapt.complementary_mask=0.2", "adapt.blind_labels=true", "adapt.agree=true",
-)  # fmt: skip
+STUDENT = ("learning_rate=5e-4", "pretrain_steps=200", "confusion_steps=50")
 
 
 def dataset_of(root: Path, split: str, out: Path) -> Path:
