@@ -43,22 +43,31 @@ def place_edges(edges: EdgePoints, left: RigCamera, depth: DepthImage) -> Landma
     rays, found = left.camera.unproject(edges.pixels)
     tangents = edges.normals[:, ::-1] * np.array([1.0, -1.0])
     along, also = left.camera.unproject(edges.pixels + ALONG_PX * tangents)
-    sides = np.stack([_side_depth(edges, left, depth, sign) for sign in (-1.0, 1.0)])
-    nearer, farther = np.fmin(*sides), np.fmax(*sides)
+    (minus, at_minus), (plus, at_plus) = (_side_depth(edges, left, depth, sign) for sign in (-1.0, 1.0))
+    nearer, farther = np.fmin(minus, plus), np.fmax(minus, plus)
     good = found & also & np.isfinite(nearer)
     cam0 = left.cam_from_cam0.inverse()
     with np.errstate(invalid="ignore"):
         outline = farther > nearer * (1 + JUMP)
         middle = 2 / (1 / nearer + 1 / farther)  # halfway in disparity: a surface seen at a slant is a plane there
-    z = np.where(outline, nearer, middle)[:, None]
+        own = np.where(np.isnan(plus) | (minus <= plus), at_minus, at_plus)
+    z = np.where(outline, own, middle)[:, None]
     return Landmarks(cam0.apply(rays * z), cam0.apply(along * z), edges.pixels, edges.strengths, outline).pick(good)
 
 
-def _side_depth(edges: EdgePoints, left: RigCamera, depth: DepthImage, sign: float) -> Array:
-    """Depth (N,) beside the edges on one side: the mean of what is known there."""
+def _side_depth(edges: EdgePoints, left: RigCamera, depth: DepthImage, sign: float) -> tuple[Array, Array]:
+    """Depth (N,) beside the edges on one side, and where that surface, gone on evenly, meets the edge (N,).
+
+    A house front seen at a slant is farther at its end than a few pixels before.
+    """
     samples = []
     for distance in BESIDE_PX:
         rays, found = left.camera.unproject(edges.pixels + sign * distance * edges.normals)
         samples.append(np.where(found, depth.sample(rays), np.nan))
     first, second = samples
-    return np.where(np.isfinite(first), first, second)
+    beside = np.where(np.isfinite(first), first, second)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        slope = (1 / first - 1 / second) / (BESIDE_PX[1] - BESIDE_PX[0])
+        reached = 1 / (1 / first + slope * BESIDE_PX[0])
+        even = (np.abs(first / second - 1) < JUMP) & (np.abs(reached / first - 1) < JUMP)
+    return beside, np.where(even, reached, beside)
