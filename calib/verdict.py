@@ -30,7 +30,7 @@ class Limits:
     least_matches: int = 500
     least_views: int = 3  # key frames of different places: fewer cannot tell agreement from chance
     least_margin: float = 0.35  # of the second score
-    largest_strain: float = 5.0  # deviations of the prior that a result may be from the guess
+    largest_strain: float = 3.2  # deviations of the prior that a result may be from the guess: 32 ms of lag among them
     largest_error_px: float = 1.0  # stated error, and difference of halves
 
 
