@@ -11,6 +11,7 @@ import numpy as np
 from heatnet.calib.rig import Rig
 from heatnet.dataset_tools.align import GridConfig
 from heatnet.dataset_tools.codecs import Compression
+from heatnet.dataset_tools.digests import file_sha256
 from heatnet.dataset_tools.lags import read_lag_ns
 from heatnet.dataset_tools.leaks import refuse_leaks
 from heatnet.dataset_tools.manifest import DOMAINS, SPLITS, planned_name
@@ -22,11 +23,11 @@ from heatnet.dataset_tools.shards import ShardInfo, ShardRecord, samples_per_sha
 from heatnet.dataset_tools.splits import SplitConfig, assign_splits, drive_ranges
 from heatnet.dataset_tools.sun import Twilight
 from heatnet.dataset_tools.tasks import Crew, MakerConfig, ShardPlan, Task, divide, run_tasks
-from heatnet.dataset_tools.writer import DatasetWriter, content_key, file_sha256, open_writer
+from heatnet.dataset_tools.writer import DatasetWriter, content_key, open_writer
 from heatnet.errors import DatasetError, RecordingError
 from heatnet.progress import track
 
-BUILD_VERSION = 5  # raise when the same input would give other bytes
+BUILD_VERSION = 6  # raise when the same input would give other bytes
 OF_RECORDING = ("split", "domain", "salvage")  # what recordings of one dataset may differ in
 
 

@@ -13,10 +13,11 @@ from heatnet.calib.lidar import LidarDepth
 from heatnet.calib.motion import CamMotion
 from heatnet.calib.rig import Lidar, Rig
 from heatnet.calib.trajectory import Trajectory
-from heatnet.dataset_tools.align import Alignment, GridConfig, View, thermal_from_left_at, training_grid
+from heatnet.dataset_tools.align import Alignment, GridConfig, View, flat_depth, thermal_from_left_at, training_grid
 from heatnet.dataset_tools.filling import filled_depth
 from heatnet.dataset_tools.plan import RecordingPlan, chosen_thermal
 from heatnet.dataset_tools.recording import Image, Message, PointCloud, open_recording
+from heatnet.dataset_tools.recording.pixels import Mosaic
 from heatnet.dataset_tools.shards import Sample
 from heatnet.dataset_tools.sweeps import make_sweep
 from heatnet.errors import DatasetError
@@ -105,13 +106,13 @@ class SampleMaker:
         stamps = int(plan.stamps_ns["rgb"][row]), int(plan.stamps_ns["thermal"][row])
         exposed = stamps[0], stamps[1] + plan.thermal_lag_ns
         motion = thermal_from_left_at(self.rig, align.left, align.thermal, exposed, plan.trajectory)
-        rgb = align.rgb(_colour(images["rgb"]))
+        rgb = align.rgb(_recorded(images["rgb"]))
         depth = self.depth(images, rgb, stamps[0], plan.trajectory)
         thermal, valid = align.warp(_counts(images["thermal"]), depth, motion)
         label = None
         if plan.labelled[row] and plan.labels is not None:
             label = align.label(plan.labels.read(stamps[0], align.left.camera.resolution))
-        right = None if self.right is None else self.right.render(_colour(images["right"]))
+        right = None if self.right is None else self.right.render(_recorded(images["right"]))
         elevation = float(np.float32(plan.elevations_deg[row]))
         return Sample(rgb, thermal, valid, label, *stamps, elevation, rgb_right=right)
 
@@ -134,7 +135,7 @@ class SampleMaker:
         """
         shape = self.grid.resolution[::-1]
         if self.stereo is None and self.lidar is None:
-            return np.full(shape, min(self.distance_m, 1e6))
+            return flat_depth(self.grid, min(self.distance_m, 1e6))
         known, disparity_px_m = np.full(shape, np.nan), 0.0
         if self.stereo is not None:
             known = self.stereo.depth(_colour(images["rgb"]), _colour(images["right"]))
@@ -179,7 +180,8 @@ class _Needs:
         """What a message is to the sets that need it; a stamp that occurs again is nothing to any."""
         rows = self.rows.pop((topic, message.stamp_ns), [])
         if isinstance(message, Image):
-            yield from ((row, self.roles[topic], message.pixels) for row in rows)
+            pixels = _pixels(message)
+            yield from ((row, self.roles[topic], pixels) for row in rows)
         elif isinstance(message, PointCloud) and self.lidar is not None:
             sweep = make_sweep(message, self.lidar)
             yield from ((row, self.roles[topic], sweep) for row in rows)
@@ -188,7 +190,7 @@ class _Needs:
 def _arrivals(plan: RecordingPlan, needs: _Needs) -> Iterator[tuple[int, str, Any]]:
     """Row, role and content of what is needed, in the order of the recording; what cannot be read is passed over."""
     with open_recording(plan.path) as recording:
-        for topic, message in recording.messages(list(needs.wanted), needs.wanted, skipped=[]):
+        for topic, message in recording.messages(list(needs.wanted), needs.wanted, skipped=[], mosaics=True):
             yield from needs.parts(topic, message)
 
 
@@ -215,7 +217,18 @@ def read_sets(plan: RecordingPlan, rows: Sequence[int]) -> Iterator[tuple[int, I
         yield row, None
 
 
-def _colour(pixels: NDArray[Any]) -> NDArray[np.uint8]:
+def _pixels(image: Image) -> NDArray[Any] | Mosaic:
+    mosaic = image.encoding.startswith("bayer") and image.pixels.ndim == 2
+    return Mosaic(np.asarray(image.pixels, np.uint8), image.encoding.removesuffix("8")) if mosaic else image.pixels
+
+
+def _recorded(pixels: NDArray[Any] | Mosaic) -> NDArray[np.uint8] | Mosaic:
+    return pixels if isinstance(pixels, Mosaic) else _colour(pixels)
+
+
+def _colour(pixels: NDArray[Any] | Mosaic) -> NDArray[np.uint8]:
+    if isinstance(pixels, Mosaic):
+        return pixels.rgb()
     eight = pixels if pixels.dtype == np.uint8 else (pixels >> 8).astype(np.uint8)
     return eight if eight.ndim == 3 else np.repeat(eight[..., None], 3, axis=2)
 

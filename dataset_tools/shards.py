@@ -1,12 +1,11 @@
 """Shards: HDF5 files of aligned pairs, one chunk a sample and image, and the dataset that they make up.
 
-A shard is made in memory and written in one go, so that it is whole or not there, and the same samples always give the
-same bytes. The images of a sample follow each other in the file. Reading asks HDF5 once for the place of every chunk
-and then reads a sample with one call of the system: no handle is kept, and a dataset may be pickled, forked and used
-from threads at will.
+A shard is written beside its place and takes it when whole, and the same samples always give the same bytes. The
+images of a sample follow each other in the file. Reading asks HDF5 once for the place of every chunk and then reads a
+sample with one call of the system: no handle is kept, and a dataset may be pickled, forked and used from threads at
+will.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heatnet.dataset_tools.codecs import Codec, Compression
+from heatnet.dataset_tools.digests import file_sha256
+from heatnet.dataset_tools.hdf5 import hdf5_file
 from heatnet.dataset_tools.manifest import SHARDS, Manifest, ShardRecord, check_record, read_manifest, write_manifest
 from heatnet.dataset_tools.sample import IGNORE_ID, IMAGES, NUMBERS, OPTIONAL, Sample, image_shape, sample_crc32
 from heatnet.dataset_tools.shard_index import CLASS_PIXELS, ShardIndex, read_index
@@ -28,7 +29,6 @@ __all__ = [
     "sample_crc32", "samples_per_shard", "write_manifest", "write_shard",
 ]  # fmt: skip
 SHARD_BYTES = 128 << 20
-LIBVER = ("v110", "v114")  # files written with 'latest' by HDF5 2.0 cannot be read by 1.14
 
 
 @dataclass(frozen=True)
@@ -71,23 +71,21 @@ def write_shard(
     otherwise, HeatNetError where the disk refuses.
     """
     _check_samples(name, samples, info)
-    content = _encode(samples, info, compression)
+    with atomic_file(root / SHARDS / name) as temporary:
+        with hdf5_file(temporary) as file:
+            _put(file, samples, info, compression)
+        record = _record(name, temporary, samples, info)
+    return record
+
+
+def _record(name: str, path: Path, samples: Sequence[Sample], info: ShardInfo) -> ShardRecord:
     height, width = samples[0].thermal.shape
-    record = ShardRecord(
-        name=name,
-        sha256=hashlib.sha256(content).hexdigest(),
-        bytes=len(content),
-        samples=len(samples),
-        height=height,
-        width=width,
-        **vars(info),
-    )
+    size, sha256 = path.stat().st_size, file_sha256(path)
+    record = ShardRecord(name, sha256, size, len(samples), height, width, **vars(info))
     try:
         check_record(record)
     except ValueError as error:
         raise DatasetError(str(error)) from error
-    with atomic_file(root / SHARDS / name) as temporary:
-        temporary.write_bytes(content)
     return record
 
 
@@ -104,22 +102,17 @@ def _check_samples(name: str, samples: Sequence[Sample], info: ShardInfo) -> Non
             raise DatasetError(f"{name}: samples of different sizes, or only some with {kinds}, in one shard")
 
 
-def _encode(samples: Sequence[Sample], info: ShardInfo, compression: Compression) -> bytes:
-    """The bytes of the shard, made in memory."""
-    with h5py.File("shard.h5", "w", driver="core", block_size=1 << 24, backing_store=False, libver=LIBVER) as file:
-        for key, value in _attributes(info).items():
-            file.attrs[key] = value
-        _put_images(file, samples, compression)
-        numbers = {name: [getattr(sample, name) for sample in samples] for name in list(NUMBERS)[:3]}
-        numbers["crc32"] = [sample_crc32(sample) for sample in samples]
-        for name, values in numbers.items():
-            file.create_dataset(name, data=np.array(values, NUMBERS[name]), track_times=False)
-        labels = [sample.label for sample in samples if sample.label is not None]
-        if labels:
-            pixels = np.stack([np.bincount(label.ravel(), minlength=256)[: IGNORE_ID + 1] for label in labels])
-            file.create_dataset(CLASS_PIXELS, data=pixels.astype("<u4"), track_times=False)
-        file.flush()
-        return file.id.get_file_image()
+def _put(file: h5py.File, samples: Sequence[Sample], info: ShardInfo, compression: Compression) -> None:
+    for key, value in _attributes(info).items():
+        file.attrs[key] = value
+    crc32s = _put_images(file, samples, compression)
+    numbers = {name: [getattr(sample, name) for sample in samples] for name in list(NUMBERS)[:3]}
+    for name, values in {**numbers, "crc32": crc32s}.items():
+        file.create_dataset(name, data=np.array(values, NUMBERS[name]), track_times=False)
+    labels = [sample.label for sample in samples if sample.label is not None]
+    if labels:
+        pixels = np.stack([np.bincount(label.ravel(), minlength=256)[: IGNORE_ID + 1] for label in labels])
+        file.create_dataset(CLASS_PIXELS, data=pixels.astype("<u4"), track_times=False)
 
 
 def _attributes(info: ShardInfo) -> dict[str, Any]:
@@ -133,15 +126,18 @@ def _attributes(info: ShardInfo) -> dict[str, Any]:
     return values if info.label_source is None else {**values, "label_source": info.label_source}
 
 
-def _put_images(file: h5py.File, samples: Sequence[Sample], compression: Compression) -> None:
-    """Sample by sample, so that what is read together lies together."""
+def _put_images(file: h5py.File, samples: Sequence[Sample], compression: Compression) -> list[int]:
+    """Sample by sample, so that what is read together lies together; returns their CRC32s."""
     names = [name for name in IMAGES if getattr(samples[0], name) is not None]
     codecs = {name: Codec.of(compression, IMAGES[name]) for name in names}
     places = {name: _place(file, name, len(samples), getattr(samples[0], name).shape, codecs[name]) for name in names}
+    crc32s = []
     for row, sample in enumerate(samples):
+        crc32s.append(sample_crc32(sample))
         for name in names:
             image = np.ascontiguousarray(getattr(sample, name), np.dtype(IMAGES[name]).newbyteorder("<"))
             places[name].write_direct_chunk((row,) + (0,) * image.ndim, codecs[name].encode(image))
+    return crc32s
 
 
 def _place(file: h5py.File, name: str, samples: int, shape: tuple[int, ...], codec: Codec) -> h5py.h5d.DatasetID:

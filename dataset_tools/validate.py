@@ -12,11 +12,11 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from heatnet.dataset_tools.digests import file_sha256
 from heatnet.dataset_tools.leaks import LEAK_NS
 from heatnet.dataset_tools.manifest import SHARDS, ShardRecord
 from heatnet.dataset_tools.shards import IGNORE_ID, Dataset, Sample, SampleRef
 from heatnet.dataset_tools.sun import DAY_ABOVE_DEG, NIGHT_BELOW_DEG
-from heatnet.dataset_tools.writer import file_sha256
 from heatnet.errors import DatasetError
 from heatnet.progress import track
 

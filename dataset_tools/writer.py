@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from heatnet.dataset_tools.card import write_card
+from heatnet.dataset_tools.digests import file_sha256
 from heatnet.dataset_tools.manifest import (
     MANIFEST,
     SHARDS,
@@ -34,15 +35,6 @@ def content_key(*parts: Any) -> str:
     """SHA-256 of JSON-like values: equal values, equal key."""
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's content. Raises OSError."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def plain_name(text: str) -> str:

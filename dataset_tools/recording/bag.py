@@ -47,13 +47,14 @@ class BagRecording(Recording):
         topics: Collection[str],
         wanted: Mapping[str, Collection[int]] | None = None,
         skipped: list[RecordingError] | None = None,
+        mosaics: bool = False,
     ) -> Iterator[tuple[str, Message]]:
         """See Recording."""
         chosen = self.wanted(topics, wanted)
         for raw in self._source.read(topics, self._logged_at(topics, wanted or {})):
             topic = raw.channel.topic
             if chosen.holds(topic, partial(self._stamp, raw)):
-                yield from ((topic, message) for message in self._decode(raw, skipped))
+                yield from ((topic, message) for message in self._decode(raw, skipped, mosaics))
 
     def _logged_at(self, topics: Collection[str], wanted: Mapping[str, Collection[int]]) -> NDArray[np.int64] | None:
         """When all that is wanted was logged, sorted; None where that is not known of every topic."""
@@ -66,11 +67,11 @@ class BagRecording(Recording):
         ]
         return np.unique(np.concatenate([np.zeros(0, np.int64), *times]))
 
-    def _decode(self, raw: RawMessage, skipped: list[RecordingError] | None) -> list[Message]:
+    def _decode(self, raw: RawMessage, skipped: list[RecordingError] | None, mosaics: bool) -> list[Message]:
         if raw.channel.message_type not in DECODERS:
             return []
         try:
-            return decode(raw.data, raw.channel.message_type, raw.channel.wire)
+            return decode(raw.data, raw.channel.message_type, raw.channel.wire, mosaics)
         except RecordingError as error:
             named = RecordingError(f"{self.path}: {raw.channel.topic} at {self._stamp(raw)} ns: {error}")
             if skipped is None:

@@ -16,6 +16,8 @@ from heatnet.dataset_tools.recording.chunks import Chunk, Damage, Entry, Opened,
 from heatnet.dataset_tools.recording.source import Channel, RawMessage
 from heatnet.errors import RecordingError
 
+_KEPT_ENTRIES = 1 << 16  # some 15 MB: most recordings are walked through once
+
 
 class ChunkedSource(ABC):
     """A bag as bytes of messages. Every method raises RecordingError, nothing else.
@@ -34,6 +36,8 @@ class ChunkedSource(ABC):
         self._counts: Counter[int] = Counter()
         self._chunks: list[Chunk] = []
         self._spans: dict[int, tuple[int, int]] = {}  # log times of chunks that were read, by their bytes
+        self._walked: dict[int, list[Entry]] = {}  # messages of plain chunks, by their bytes
+        self._room = _KEPT_ENTRIES
         try:
             self._size = path.stat().st_size
             self._file = path.open("rb")
@@ -78,6 +82,8 @@ class ChunkedSource(ABC):
 
     def _load(self, chunk: Chunk) -> Opened:
         """The chunk's messages, as far as they can be read; where that ends early, it is noted."""
+        if chunk.at in self._walked:
+            return Opened(self._file, self._walked[chunk.at], 0)
         entries: list[Entry] = []
         stream: BinaryIO = self._file
         try:
@@ -90,6 +96,9 @@ class ChunkedSource(ABC):
         if entries:
             times = [entry.log_ns for entry in entries]
             self._spans[chunk.at] = min(times), max(times)
+        if stream is self._file and len(entries) <= self._room:
+            self._walked[chunk.at] = entries
+            self._room -= len(entries)
         return Opened(stream, entries, 0 if stream is self._file else stream.seek(0, io.SEEK_END))
 
     def read(self, topics: Collection[str], log_ns: NDArray[np.int64] | None = None) -> Iterator[RawMessage]:

@@ -18,12 +18,13 @@ TRANSFORMS = ("tf2_msgs/msg/TFMessage", "tf/msg/tfMessage")
 IMAGES = (IMAGE, COMPRESSED_IMAGE)
 
 
-def decode(data: bytes | memoryview, message_type: str, wire: Wire) -> list[Message]:
-    """The messages in `data`: one, or one Pose for each transform of a tf message.
+def decode(data: bytes | memoryview, message_type: str, wire: Wire, mosaics: bool = False) -> list[Message]:
+    """The messages in `data`: one, or one Pose for each transform of a tf message; `mosaics`: see `decode_raw`.
 
     Raises RecordingError where the bytes contradict themselves, KeyError for a type not in DECODERS.
     """
-    return DECODERS[message_type](Cursor(data, wire))
+    cursor = Cursor(data, wire)
+    return _image(cursor, mosaics) if message_type == IMAGE else DECODERS[message_type](cursor)
 
 
 def first_stamp(data: bytes | memoryview, message_type: str, wire: Wire) -> int | None:
@@ -34,11 +35,11 @@ def first_stamp(data: bytes | memoryview, message_type: str, wire: Wire) -> int 
     return cursor.stamp()
 
 
-def _image(cursor: Cursor) -> list[Message]:
+def _image(cursor: Cursor, mosaics: bool = False) -> list[Message]:
     header = cursor.header()
     height, width, encoding = cursor.number("I"), cursor.number("I"), cursor.string()
     raw = RawImage(height, width, encoding, bool(cursor.number("B")), cursor.number("I"), cursor.octets())
-    return [Image(header.stamp_ns, header.frame_id, encoding, decode_raw(raw))]
+    return [Image(header.stamp_ns, header.frame_id, encoding, decode_raw(raw, mosaics))]
 
 
 def _compressed(cursor: Cursor) -> list[Message]:

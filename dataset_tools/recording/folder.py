@@ -68,8 +68,9 @@ class FolderRecording(Recording):
         topics: Collection[str],
         wanted: Mapping[str, Collection[int]] | None = None,
         skipped: list[RecordingError] | None = None,
+        mosaics: bool = False,
     ) -> Iterator[tuple[str, Message]]:
-        """See Recording."""
+        """See Recording; files are no mosaics."""
         chosen = self.wanted(topics, wanted)
         frames = sorted((stamp, topic, file) for topic in set(topics) for stamp, file in self._files[topic])
         for stamp, topic, file in frames:

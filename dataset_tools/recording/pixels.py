@@ -39,14 +39,32 @@ class RawImage:
     data: memoryview
 
 
-def decode_raw(raw: RawImage) -> Pixels:
-    """Pixels of `raw`: (H, W, 3) uint8 RGB, (H, W) uint8, or (H, W) native uint16 for mono16.
+@dataclass(frozen=True)
+class Mosaic:
+    """An 8-bit Bayer image as recorded: who needs a part of it need not make colours of all."""
 
-    16-bit colour keeps its upper eight bits. Raises RecordingError for unknown encodings and sizes that contradict.
+    pixels: NDArray[np.uint8]  # (H, W)
+    layout: str  # bayer_rggb, ...
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(H, W)"""
+        return self.pixels.shape
+
+    def rgb(self, rows: slice = slice(None), columns: slice = slice(None)) -> NDArray[np.uint8]:
+        """RGB (h, w, 3) of a part that begins at an even row and column; its outermost pixels know no neighbours."""
+        return to_rgb(self.pixels[rows, columns], self.layout)
+
+
+def decode_raw(raw: RawImage, mosaics: bool = False) -> Pixels:
+    """Pixels of `raw`: (H, W, 3) uint8 RGB, (H, W) uint8, or (H, W) native uint16 for mono16; not to be written to.
+
+    16-bit colour keeps its upper eight bits. With `mosaics` an 8-bit Bayer image stays as it is, (H, W). Raises
+    RecordingError for unknown encodings and sizes that contradict.
     """
     layout, depth = _split(raw.encoding)
     array = _rows(raw, _CHANNELS.get(layout, 1), depth)
-    if layout == "mono":
+    if layout == "mono" or (mosaics and depth == 1 and layout.startswith("bayer")):
         return array
     return to_rgb(array, layout)
 
@@ -79,5 +97,6 @@ def _rows(raw: RawImage, channels: int, depth: int) -> Pixels:
         raise RecordingError(f"{size}: {len(raw.data)} bytes of data, {row} a row at least, contradict")
     dtype = np.dtype(np.uint8 if depth == 1 else (">u2" if raw.big_endian else "<u2"))
     shape, strides = (raw.height, raw.width * channels), (raw.step, depth)
-    samples: NDArray[Any] = np.ndarray(shape, dtype, raw.data, 0, strides).astype(dtype.newbyteorder("="), order="C")
+    there: NDArray[Any] = np.ndarray(shape, dtype, raw.data, 0, strides)
+    samples = there.astype(dtype.newbyteorder("="), order="C", copy=False)
     return samples if channels == 1 else samples.reshape(raw.height, raw.width, channels)

@@ -62,12 +62,14 @@ class Recording(ABC):
         topics: Collection[str],
         wanted: Mapping[str, Collection[int]] | None = None,
         skipped: list[RecordingError] | None = None,
+        mosaics: bool = False,
     ) -> Iterator[tuple[str, Message]]:
         """Yield (topic, message) of `topics` in the order of the log, one at a time; other types are passed over.
 
         Where `wanted` names a topic, only messages with these header stamps (ns) are decoded. A tf message yields one
         Pose for each transform. A message that contradicts itself (an image shorter than its height says) raises
-        RecordingError naming file, topic and stamp; with `skipped` it is left out and its error is put there.
+        RecordingError naming file, topic and stamp; with `skipped` it is left out and its error is put there. With
+        `mosaics` raw 8-bit Bayer images are (H, W), as recorded.
         """
 
     @abstractmethod
