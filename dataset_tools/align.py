@@ -7,7 +7,6 @@ its image or behind something nearer, is marked.
 
 import functools
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -171,8 +170,9 @@ class Alignment:
         """
         _check_size(self.thermal, counts)
         if not any(depth_m.strides):
-            *places, covered = self._flat.project(self.thermal.camera, 1.0 / float(depth_m.flat[0]), thermal_from_left)
-            return _looked_up(counts, places, covered), covered.view(np.uint8)
+            inverse_m = 1.0 / float(depth_m.flat[0])
+            columns, rows, covered = self._flat.project(self.thermal.camera, inverse_m, thermal_from_left)
+            return _looked_up(counts, (columns, rows), covered), covered.view(np.uint8)
         shape = self.grid.resolution[::-1]
         inverse = (1.0 / depth_m).astype(np.float32)
         columns, rows, seen = project_grid(self.thermal.camera, self._rays, inverse.reshape(-1), thermal_from_left)
@@ -208,7 +208,7 @@ def thermal_from_left_at(
     return thermal.cam_from_cam0 @ moved @ left.cam_from_cam0.inverse()
 
 
-def _looked_up(counts: NDArray[Any], places: Sequence[Map], covered: NDArray[np.bool_]) -> NDArray[np.uint16]:
+def _looked_up(counts: NDArray[Any], places: tuple[Map, Map], covered: NDArray[np.bool_]) -> NDArray[np.uint16]:
     """The counts (h, w) at these columns and rows (H, W), 0 where not covered."""
     raw = counts.astype(np.uint16, copy=False)
     warped = cv2.remap(raw, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

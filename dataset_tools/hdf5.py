@@ -47,7 +47,7 @@ class _Disk:
         return self._content.read(size)  # by this h5py tells a file from a name
 
     def readinto(self, buffer: memoryview) -> int:
-        return self._content.readinto(buffer)  # type: ignore[attr-defined,no-any-return]
+        return self._content.readinto(buffer)  # type: ignore[attr-defined]
 
     def write(self, data: memoryview) -> int:
         done = 0 if self.error is None else len(data)

@@ -98,5 +98,5 @@ def _rows(raw: RawImage, channels: int, depth: int) -> Pixels:
     dtype = np.dtype(np.uint8 if depth == 1 else (">u2" if raw.big_endian else "<u2"))
     shape, strides = (raw.height, raw.width * channels), (raw.step, depth)
     there: NDArray[Any] = np.ndarray(shape, dtype, raw.data, 0, strides)
-    samples = there.astype(dtype.newbyteorder("="), order="C", copy=False)
+    samples: NDArray[Any] = there.astype(dtype.newbyteorder("="), order="C", copy=False)
     return samples if channels == 1 else samples.reshape(raw.height, raw.width, channels)

@@ -12,11 +12,15 @@ from heatnet.calib.trajectory import Trajectory
 from heatnet.dataset_tools.align import (
     Alignment,
     GridConfig,
+    View,
+    flat_depth,
     nearest_thermal,
     thermal_from_left_at,
     training_grid,
 )
 from heatnet.dataset_tools.filling import filled_depth
+from heatnet.dataset_tools.projecting import FlatGrid, grid_rays, project_grid, raw_maps
+from heatnet.dataset_tools.recording.pixels import Mosaic
 from heatnet.errors import DatasetError
 
 RIG = make_rig()
@@ -145,3 +149,66 @@ def test_a_reflection_does_not_make_a_hole_in_a_car() -> None:
 
 def test_where_nothing_is_known_it_is_far() -> None:
     assert (filled_depth(np.full((8, 8), np.nan), np.zeros((8, 8, 3), np.uint8)) > 999).all()
+
+
+WIDE = Camera("radtan", np.array([505.0, 500, 310, 250]), np.array([-0.35, 0.12, 1e-3, -1e-3]), (640, 512))
+PAPER_GRID = Camera("none", np.array([420.0, 500, 356, 148]), np.zeros(4), (701, 319))  # no multiple of anything
+
+
+@pytest.mark.parametrize("inverse_m", [0.0, 1 / 15, 1 / 3])
+def test_one_depth_for_all_is_projected_as_many_are(inverse_m: float) -> None:
+    moved = Rigid(np.array([[1, 0.01, 0], [-0.01, 1, 0.02], [0, -0.02, 1]]), np.array([0.2, -0.1, 0.05]))
+    rays = grid_rays(PAPER_GRID)
+    exact = project_grid(WIDE, rays, np.full(rays.shape[1], inverse_m, np.float32), moved)
+    columns, rows, seen = FlatGrid(PAPER_GRID).project(WIDE, inverse_m, moved)
+    true_columns, true_rows, truly_seen = (part.reshape(319, 701) for part in exact)
+    assert np.hypot(columns - true_columns, rows - true_rows)[truly_seen].max() < 0.02
+    assert 0.5 < truly_seen.mean() < 0.99
+    assert not (seen & ~truly_seen & (np.abs(columns - true_columns) > 0.02)).any()
+    assert (seen != truly_seen).mean() < 2e-4
+
+
+def test_a_lens_that_folds_within_the_grid_is_projected_exactly() -> None:
+    folding = Camera("radtan", WIDE.intrinsics, np.array([-0.9, 0.0, 0, 0]), WIDE.resolution)
+    rays, still = grid_rays(PAPER_GRID), Rigid.identity()
+    exact = project_grid(folding, rays, np.zeros(rays.shape[1], np.float32), still)
+    flat = FlatGrid(PAPER_GRID).project(folding, 0.0, still)
+    assert 0.1 < exact[2].mean() < 0.9
+    for one, other in zip(flat, exact, strict=True):
+        assert np.array_equal(one.ravel(), other, equal_nan=True)
+
+
+def test_a_flat_depth_gives_what_an_array_of_it_gives(alignment: Alignment) -> None:
+    thermal = np.rint(counts(look(THERMAL, STILL))).astype(np.uint16)
+    flat = flat_depth(alignment.grid, WALL_M)
+    warped, valid = alignment.warp(thermal, flat, THERMAL.cam_from_cam0)
+    by_pixel, also_valid = alignment.warp(thermal, flat.copy(), THERMAL.cam_from_cam0)
+    both = (valid > 0) & (also_valid > 0)
+    assert (valid != also_valid).mean() < 1e-3 and both.mean() > 0.5
+    assert np.quantile(np.abs(warped.astype(int) - by_pixel)[both], 0.99) <= 2  # but for outlines
+    assert not warped[valid == 0].any()
+
+
+@pytest.mark.parametrize("box", [1, 2, 3])
+def test_rgb_on_the_grid_is_where_it_was_and_a_mean_of_what_it_covers(box: int) -> None:
+    """A ramp keeps its values at every place; noise loses its variance."""
+    raw = Camera("radtan", np.array([400.0, 400, 247, 171]), np.array([-0.1, 0.02, 0, 0]), (499, 347))
+    small = raw.undistorted().scaled(round(499 / box), round(347 / box))
+    grid = small.cropped(20, 10, small.resolution[0] - 50, small.resolution[1] - 30)
+    view = View(RigCamera("cam0", raw, "/rgb", False, Rigid.identity()), grid)
+    columns, rows = np.meshgrid(np.arange(499), np.arange(347))
+    ramps = np.stack([columns / 2, rows / 2, columns / 4 + rows / 4], -1)
+    rendered = view.render(np.rint(ramps).astype(np.uint8)).astype(float)
+    x, y = raw_maps(raw, grid)
+    truth = np.stack([x / 2, y / 2, x / 4 + y / 4], -1)
+    assert np.abs(rendered - truth).max() <= 1.1 and abs((rendered - truth).mean()) < 0.3
+    noise = np.random.default_rng(0).integers(0, 256, (347, 499, 3)).astype(np.uint8)
+    assert view.render(noise).std() < 74 / box + 2
+
+
+def test_a_mosaic_is_rendered_as_its_colours_are() -> None:
+    mosaic = Mosaic(np.random.default_rng(1).integers(0, 256, (80, 240), np.uint8), "bayer_grbg")
+    grid = LEFT.camera.undistorted().scaled(120, 40)
+    for part in (grid, grid.cropped(31, 9, 50, 20)):
+        view = View(LEFT, part)
+        assert (view.render(mosaic) == view.render(mosaic.rgb())).all()

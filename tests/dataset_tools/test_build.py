@@ -18,6 +18,7 @@ from flat_street import (
     make_rig,
     write_calibration,
 )
+from full_disk import fill_disk
 
 from heatnet.calib.camera import Camera
 from heatnet.calib.rig import RigCamera
@@ -183,15 +184,7 @@ def test_a_full_disk_gives_one_message_and_keeps_finished_shards(
     day: Path, rig_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(build, "samples_per_shard", lambda height, width: 2)
-    write_bytes = Path.write_bytes
-
-    def full(self: Path, content: bytes) -> int:
-        if "_0001.h5" in self.name:
-            write_bytes(self, content[:1000])
-            raise OSError(28, "No space left on device")
-        return write_bytes(self, content)
-
-    monkeypatch.setattr(Path, "write_bytes", full)
+    fill_disk(monkeypatch, "_0001.h5")
     with pytest.raises(HeatNetError, match="No space left on device"):
         build_dataset([day], rig_file, tmp_path / "out", CONFIG)
     dataset = Dataset.open(tmp_path / "out")

@@ -6,6 +6,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from full_disk import fill_disk
 
 from heatnet.dataset_tools.importers import ImportConfig, import_dataset
 from heatnet.dataset_tools.shards import Dataset
@@ -129,14 +130,7 @@ def test_a_full_disk_keeps_what_was_finished_and_can_be_gone_on_with(
 ) -> None:
     root = make_layout(tmp_path / "in")
     import_dataset("pairs", root, tmp_path / "whole")
-    write_bytes = Path.write_bytes
-
-    def full(self: Path, content: bytes) -> int:
-        if "night" in self.name:
-            raise OSError(28, "No space left on device")
-        return write_bytes(self, content)
-
-    monkeypatch.setattr(Path, "write_bytes", full)
+    fill_disk(monkeypatch, "night")
     with pytest.raises(HeatNetError, match="No space left"):
         import_dataset("pairs", root, tmp_path / "out")
     dataset = Dataset.open(tmp_path / "out")

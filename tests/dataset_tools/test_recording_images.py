@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heatnet.dataset_tools.recording.compressed import decode_compressed, encoded_size
-from heatnet.dataset_tools.recording.pixels import RawImage, decode_raw
+from heatnet.dataset_tools.recording.pixels import Mosaic, RawImage, decode_raw
 from heatnet.errors import RecordingError
 
 COLOURS = {"r": 0, "g": 1, "b": 2}
@@ -150,3 +150,21 @@ def test_damaged_compressed_images_give_pixels_or_one_error(ending, cut, changes
         data[at % len(data)] = value
     with contextlib.suppress(RecordingError):
         assert decode_compressed(bytes(data[: max(0, len(data) - cut)])).ndim in (2, 3)
+
+
+@pytest.mark.parametrize("pattern", ["rggb", "bggr", "gbrg", "grbg"])
+def test_a_mosaic_kept_as_recorded_has_the_same_colours_whole_and_in_part(pattern: str) -> None:
+    recorded = np.random.default_rng(3).integers(0, 256, (20, 30), np.uint8)
+    kept = decode_raw(raw(recorded, f"bayer_{pattern}8", 3), mosaics=True)
+    assert kept.dtype == np.uint8 and (kept == recorded).all()
+    mosaic, whole = Mosaic(kept, f"bayer_{pattern}"), decode_raw(raw(recorded, f"bayer_{pattern}8", 3))
+    assert mosaic.shape == (20, 30) and (mosaic.rgb() == whole).all()
+    part = mosaic.rgb(slice(4, 17), slice(6, 25))
+    assert (part[2:-2, 2:-2] == whole[6:15, 8:23]).all()
+
+
+def test_sixteen_bits_and_plain_colours_are_no_mosaics() -> None:
+    wide = np.random.default_rng(4).integers(0, 1 << 16, (8, 8), np.uint16)
+    assert decode_raw(raw(wide, "bayer_rggb16"), mosaics=True).shape == (8, 8, 3)
+    colours = np.zeros((8, 8, 3), np.uint8)
+    assert decode_raw(raw(colours, "rgb8"), mosaics=True).shape == (8, 8, 3)

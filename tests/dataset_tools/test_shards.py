@@ -12,6 +12,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from full_disk import fill_disk
 
 from heatnet.dataset_tools.codecs import Compression
 from heatnet.dataset_tools.shard_index import read_index
@@ -190,12 +191,9 @@ def test_a_dataset_survives_pickling_and_fork(tmp_path: Path) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-def test_a_full_disk_leaves_no_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(self: Path, content: bytes) -> int:
-        self.touch()
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_bytes", full)
+@pytest.mark.parametrize("room_bytes", [0, 50, 3000, 9000])
+def test_a_full_disk_leaves_no_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room_bytes: int) -> None:
+    fill_disk(monkeypatch, "a.h5", room_bytes)
     with pytest.raises(HeatNetError, match=r"a\.h5.*No space left"):
         write_shard(tmp_path, "a.h5", [make_sample(0)], INFO)
     assert list((tmp_path / "shards").iterdir()) == []
