@@ -59,9 +59,9 @@ def test_of_a_long_recording_few_images_are_decoded(long_drive: Path, monkeypatc
     decoded: Counter[str] = Counter()
     original = bag.decode
 
-    def counting(data: Any, kind: str, wire: Any) -> Any:
+    def counting(data: Any, kind: str, wire: Any, mosaics: bool) -> Any:
         decoded[kind] += 1
-        return original(data, kind, wire)
+        return original(data, kind, wire, mosaics)
 
     monkeypatch.setattr(bag, "decode", counting)
     views = load_views([long_drive], make_rig(), ViewsConfig(key_frames=5, looks=12))
