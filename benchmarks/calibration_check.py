@@ -7,7 +7,6 @@ error at 5 to 200 m is above the tolerance; the table also counts by what was do
 usage: python benchmarks/calibration_check.py OUT.jsonl RECORDING_FOLDER...     appends lines; skips folders done
 """
 
-import json
 import sys
 import time
 from collections import Counter
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from calibration_truth import Case, read_case
+from calibration_truth import Case, append_rows, read_case, read_rows
 
 from heatnet.calib.check import CameraCheck, CheckConfig, check_scenes
 from heatnet.calib.parameters import Estimate
@@ -109,15 +108,14 @@ def table(rows: list[dict[str, Any]]) -> str:
 def main() -> None:
     """Run what is missing in the file, then print the table."""
     out = Path(sys.argv[1])
-    done = {json.loads(line)["recording"] for line in out.read_text().splitlines()} if out.exists() else set()
+    done = {r["recording"] for r in read_rows(out)}
     for folder in map(Path, sys.argv[2:]):
         case = read_case(folder)
         if case.name in done:
             continue
         rows = run(case, case.scenes(), sum(case.name.encode()))
-        with out.open("a") as file:
-            file.writelines(json.dumps(r) + "\n" for r in rows)
-    print(table([json.loads(line) for line in out.read_text().splitlines()]))
+        append_rows(out, rows)
+    print(table(read_rows(out)))
 
 
 if __name__ == "__main__":

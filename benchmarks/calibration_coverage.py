@@ -12,13 +12,12 @@ Recordings: for s in $(seq 1000 1099): heatnet simulate small/day_$s --frames 6 
 one with --night. Seeds below 1022 were looked at while the method was made: they are reported apart.
 """
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from calibration_truth import Case, read_case
+from calibration_truth import Case, append_rows, read_case, read_rows
 
 from heatnet.calib.parameters import Estimate
 from heatnet.calib.pipeline import calibrate
@@ -91,13 +90,12 @@ def table(rows: list[dict[str, Any]]) -> str:
 def main() -> None:
     """Run what is missing in the file, then print the tables."""
     out = Path(sys.argv[1])
-    done = {json.loads(line)["recording"] for line in out.read_text().splitlines()} if out.exists() else set()
+    done = {r["recording"] for r in read_rows(out)}
     for folder in map(Path, sys.argv[2:]):
         if str(folder.resolve()) not in done:
             rows = run(folder)
-            with out.open("a") as file:
-                file.writelines(json.dumps(r) + "\n" for r in rows)
-    rows = [json.loads(line) for line in out.read_text().splitlines()]
+            append_rows(out, rows)
+    rows = read_rows(out)
     for name, tuned in (("seen while the method was made", True), ("not seen before", False)):
         chosen = [r for r in rows if (int(r["recording"].rsplit("_", 1)[-1]) < TUNED_BELOW) == tuned]
         if chosen:

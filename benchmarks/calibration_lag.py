@@ -6,14 +6,13 @@ not count), the error of the alignment, and what the calibration says of its lag
 usage: python benchmarks/calibration_lag.py OUT.jsonl RECORDING_FOLDER...     appends lines; goes on where it stopped
 """
 
-import json
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from calibration_truth import Case, read_case
+from calibration_truth import Case, append_rows, read_case, read_rows
 
 from heatnet.calib.pipeline import calibrate
 from heatnet.calib.views import View, Views
@@ -73,7 +72,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 def main() -> None:
     """Run what is missing in the file, then print the table."""
     out = Path(sys.argv[1])
-    rows = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
+    rows = read_rows(out)
     done = {(r["recording"], r["lag_ms"]) for r in rows}
     for folder in (Path(a).resolve() for a in sys.argv[2:]):
         missing = [lag for lag in LAGS_MS if (str(folder), lag) not in done]
@@ -82,8 +81,7 @@ def main() -> None:
             assert case is not None
             fresh = run(case, lag)
             rows += fresh
-            with out.open("a") as file:
-                file.writelines(json.dumps(r) + "\n" for r in fresh)
+            append_rows(out, fresh)
     print(table(rows))
 
 

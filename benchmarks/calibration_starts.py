@@ -10,7 +10,6 @@ recordings; appends lines, goes on where it stopped; with COUNT 0 prints the tab
 """
 
 import itertools
-import json
 import sys
 import time
 from dataclasses import replace
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from calibration_truth import Case, read_case
+from calibration_truth import Case, append_rows, read_case, read_rows
 
 from heatnet.calib.pipeline import calibrate
 from heatnet.calib.rig import Rig, RigCamera
@@ -117,7 +116,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 def main() -> None:
     """Run what is missing in the file, then print the table."""
     out, count, folders = Path(sys.argv[1]), int(sys.argv[2]), [Path(a).resolve() for a in sys.argv[3:]]
-    rows = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
+    rows = read_rows(out)
     done = {(r["recording"], r["start"]) for r in rows}
     wanted = [(f, 0) for f in folders] + list(zip(itertools.cycle(folders), range(1, count + 1), strict=False))
     for folder in folders if count else []:
@@ -127,8 +126,7 @@ def main() -> None:
             assert case is not None
             fresh = run(case, start)
             rows += fresh
-            with out.open("a") as file:
-                file.writelines(json.dumps(r) + "\n" for r in fresh)
+            append_rows(out, fresh)
     print(table(rows))
 
 

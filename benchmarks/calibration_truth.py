@@ -1,8 +1,10 @@
 """Recordings with known truth, for the calibration benchmarks beside this file."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -53,3 +55,14 @@ def read_case(folder: Path) -> Case:
         pose = Rigid.from_matrix(said[side]["T_cam_rgb_fl"])
         truth = truth.with_camera(replace(camera, camera=model, cam_from_cam0=pose))
     return Case(str(folder.resolve()), load_views([recording], rough, ViewsConfig()), rough, truth)
+
+
+def read_rows(out: Path) -> list[dict[str, Any]]:
+    """The lines of a benchmark's file, of which there may be none yet."""
+    return [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
+
+
+def append_rows(out: Path, rows: Iterable[dict[str, Any]]) -> None:
+    """Write what was measured at once, so that an interrupted benchmark goes on from there."""
+    with out.open("a") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)

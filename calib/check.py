@@ -21,7 +21,7 @@ from heatnet.calib.rig import Rig, RigCamera
 from heatnet.calib.rigid import rotation_log
 from heatnet.calib.scene import Scene, observer, prepare
 from heatnet.calib.score import BLUR_PX, Score, agreement, score
-from heatnet.calib.several import Search, refine_together
+from heatnet.calib.several import Located, refine_together
 from heatnet.calib.solve import thinned
 from heatnet.calib.uncertainty import displacement_interval
 from heatnet.calib.verdict import assess, doubt
@@ -133,26 +133,26 @@ def check_scenes(scenes: Sequence[Scene], rig: Rig, config: CheckConfig) -> tupl
     return tuple(checked.get(c.name, CameraCheck(c, "inconclusive", nothing)) for c in rig.thermal)
 
 
-def _settled(scenes: Sequence[Scene], camera: RigCamera, config: CalibrationConfig) -> Search | None:
+def _settled(scenes: Sequence[Scene], camera: RigCamera, config: CalibrationConfig) -> Located | None:
     """The most convincing place: nearby where that convinces, else from a wide search; None where equations fail."""
     given, observe = Estimate(camera.camera, camera.cam_from_cam0), observer(scenes, camera.name)
     asked = thinned(observe(BLUR_PX, 1), SCORED)
-    tried: list[Search] = []
+    tried: list[Located] = []
     try:
         for stages in NEARBY:
             refined = refine(observe, given, given, config.prior, stages)
-            tried.append(Search.of(camera, observe, given, refined, config))
+            tried.append(Located.of(camera, observe, given, refined, config))
             if tried[-1].convincing:
                 return tried[-1]
         found = find_basin(scenes, camera, given, config.prior, config.coarse, config.coarse_views)
         settled = refine(observe, found, given, config.prior, SETTLE)
     except np.linalg.LinAlgError:
         return None
-    tried.append(Search.of(camera, observe, found, settled, config))
+    tried.append(Located.of(camera, observe, found, settled, config))
     return max(tried, key=lambda search: agreement(asked, search.settled)[0])
 
 
-def _judge(search: Search, fit: Fit, left: RigCamera, config: CheckConfig) -> CameraCheck:
+def _judge(search: Located, fit: Fit, left: RigCamera, config: CheckConfig) -> CameraCheck:
     camera, observe, given, calibration = search.camera, search.observe, search.guess, config.calibration
     assessed = assess(fit, given, calibration.prior, observe, left, calibration.seed)
     evidence, grid = assessed.evidence, assessed.grid

@@ -13,7 +13,7 @@ from heatnet.calib.result import CalibrationResult, CameraResult, FrameUse, writ
 from heatnet.calib.rig import Rig
 from heatnet.calib.scene import prepare
 from heatnet.calib.selection import without_edges
-from heatnet.calib.several import Search, find_cameras
+from heatnet.calib.several import Located, find_cameras
 from heatnet.calib.verdict import assess, judge
 from heatnet.calib.views import Views
 from heatnet.errors import CalibrationError
@@ -47,7 +47,7 @@ def calibrate(views: Views, rig: Rig, config: CalibrationConfig = _DEFAULT) -> C
     )
 
 
-def _result(views: Views, rig: Rig, search: Search, fit: Fit, config: CalibrationConfig) -> CameraResult:
+def _result(views: Views, rig: Rig, search: Located, fit: Fit, config: CalibrationConfig) -> CameraResult:
     camera = search.camera
     assessed = assess(fit, search.guess, config.prior, search.observe, rig.rgb_left, config.seed)
     evidence = assessed.evidence

@@ -18,8 +18,8 @@ from heatnet.errors import CalibrationError
 
 
 @dataclass(frozen=True)
-class Search:
-    """One thermal camera on the way."""
+class Located:
+    """One thermal camera, found and settled, but not refined to the end."""
 
     camera: RigCamera  # as given
     observe: Observe
@@ -30,10 +30,10 @@ class Search:
     @staticmethod
     def of(
         camera: RigCamera, observe: Observe, start: Estimate, settled: Estimate, config: CalibrationConfig
-    ) -> "Search":
+    ) -> "Located":
         """A settled camera, asked whether it convinces."""
         margin = score(thinned(observe(BLUR_PX, 1), SCORED), settled).margin
-        return Search(camera, observe, start, settled, margin >= config.limits.least_margin)
+        return Located(camera, observe, start, settled, margin >= config.limits.least_margin)
 
     @property
     def guess(self) -> Estimate:
@@ -43,21 +43,17 @@ class Search:
 
 def find_cameras(
     scenes: Sequence[Scene], cameras: Sequence[RigCamera], config: CalibrationConfig
-) -> tuple[list[tuple[Search, Fit]], dict[str, str]]:
+) -> tuple[list[tuple[Located, Fit]], dict[str, str]]:
     """The cameras that something is found of with their fits, and why the others are lost, by name.
 
     A camera that does not convince is refined by itself, so that it spoils none.
     """
-
-    def searched(camera: RigCamera) -> Search | str:
-        return _search(scenes, camera, config)
-
-    names = [c.name for c in cameras]
-    found = dict(zip(names, side_by_side(searched, cameras, "Searching the thermal cameras"), strict=True))
+    searched = side_by_side(lambda c: _search(scenes, c, config), cameras, "Searching the thermal cameras")
+    found = dict(zip((c.name for c in cameras), searched, strict=True))
     lost = {name: s for name, s in found.items() if isinstance(s, str)}
     fits = []
-    for search, fit in refine_together([s for s in found.values() if isinstance(s, Search)], config):
-        reason = too_few(search.camera, fit, config.limits.least_matches)
+    for search, fit in refine_together([s for s in found.values() if isinstance(s, Located)], config):
+        reason = _too_few(search.camera, fit, config.limits.least_matches)
         if fit is None or reason:
             lost[search.camera.name] = reason
         else:
@@ -65,7 +61,7 @@ def find_cameras(
     return fits, lost
 
 
-def refine_together(searches: Sequence[Search], config: CalibrationConfig) -> list[tuple[Search, Fit | None]]:
+def refine_together(searches: Sequence[Located], config: CalibrationConfig) -> list[tuple[Located, Fit | None]]:
     """The last stage, for those that convince together; no fit where the equations have no solution."""
     convincing = [s for s in searches if s.convincing]
     groups = [convincing, *([s] for s in searches if not s.convincing)]
@@ -73,7 +69,7 @@ def refine_together(searches: Sequence[Search], config: CalibrationConfig) -> li
     return [(s, fits[s.camera.name]) for s in searches]
 
 
-def _search(scenes: Sequence[Scene], camera: RigCamera, config: CalibrationConfig) -> Search | str:
+def _search(scenes: Sequence[Scene], camera: RigCamera, config: CalibrationConfig) -> Located | str:
     """A camera found and settled, or why it is not."""
     guess, observe = Estimate(camera.camera, camera.cam_from_cam0), observer(scenes, camera.name)
     try:
@@ -82,11 +78,11 @@ def _search(scenes: Sequence[Scene], camera: RigCamera, config: CalibrationConfi
     except CalibrationError as error:
         return str(error)
     except np.linalg.LinAlgError:
-        return too_few(camera, None, config.limits.least_matches)
-    return Search.of(camera, observe, start, settled, config)
+        return _too_few(camera, None, config.limits.least_matches)
+    return Located.of(camera, observe, start, settled, config)
 
 
-def _finish(group: Sequence[Search], config: CalibrationConfig) -> list[tuple[Search, Fit | None]]:
+def _finish(group: Sequence[Located], config: CalibrationConfig) -> list[tuple[Located, Fit | None]]:
     if not group:
         return []
     try:
@@ -98,7 +94,7 @@ def _finish(group: Sequence[Search], config: CalibrationConfig) -> list[tuple[Se
     return list(zip(group, fits, strict=True))
 
 
-def too_few(camera: RigCamera, fit: Fit | None, least: int) -> str:
+def _too_few(camera: RigCamera, fit: Fit | None, least: int) -> str:
     """Why so few edges make no calibration; empty where they are enough."""
     found, tried = (len(fit.matches), fit.matches.tried) if fit else (0, 0)
     if fit and found >= least:

@@ -90,8 +90,8 @@ def doubt(evidence: Evidence, limits: Limits) -> str:
         ),
         (
             pulls > limits.largest_strain,
-            f"{name} is {pulls:.0f} deviations from the guess (limit {limits.largest_strain:.0f}): "
-            "are cameras swapped in the rig file?",
+            f"{name} is {pulls:.1f} deviations from the guess (limit {limits.largest_strain:.1f}): "
+            "are cameras swapped in the rig file, or did the search end in a wrong place?",
         ),
         (
             evidence.views < limits.least_views,

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import logging
+import math
 import pickle
 import warnings
 from dataclasses import dataclass, field
@@ -90,12 +91,25 @@ def load_checkpoint(path: Path) -> Checkpoint:
             config=from_plain(content["config"], where=str(path)),
             metrics=dict(content["metrics"]),
             training=dict(content["training"]),
-            dataset=dict(content.get("dataset", {})),
+            dataset=_trained_on(content.get("dataset", {})),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise TrainingError(f"{path}: incomplete checkpoint ({type(error).__name__}: {error})") from error
     _check_weights(path, checkpoint)
     return checkpoint
+
+
+def _trained_on(said: dict[str, Any]) -> dict[str, Any]:
+    """What a checkpoint says of its dataset. Raises ValueError or TypeError where numbers in it are none."""
+    for name in ("size", "thermal_range"):
+        pair = said.get(name, (0, 1))
+        numbers = isinstance(pair, list | tuple) and all(isinstance(n, int | float) and math.isfinite(n) for n in pair)
+        if not numbers or len(pair) != 2:
+            raise ValueError(f"{name} {pair!r} is no pair of numbers")
+    low, high = said.get("thermal_range", (0, 1))
+    if not low < high:
+        raise ValueError(f"thermal_range from {low!r} to {high!r}")
+    return dict(said)
 
 
 def _load(path: Path) -> object:

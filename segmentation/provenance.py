@@ -1,7 +1,6 @@
 """What a run was trained on, so that its scores can be held against the data they came from."""
 
 import hashlib
-from pathlib import Path
 from typing import Any
 
 from heatnet.dataset_tools.shards import Dataset
@@ -26,12 +25,3 @@ def fingerprint(data: Dataset) -> str:
         if r.split != "test"
     )
     return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from heatnet.dataset_tools.digests import file_sha256
 from heatnet.dataset_tools.shards import Dataset, SampleRef
 from heatnet.files import atomic_file
 from heatnet.progress import track
@@ -15,7 +16,7 @@ from heatnet.segmentation.data import Source, by_teacher
 from heatnet.segmentation.distributed import device, rank, wait
 from heatnet.segmentation.frames import read_frame
 from heatnet.segmentation.inference import SIX, Views, answer
-from heatnet.segmentation.provenance import file_hash, fingerprint
+from heatnet.segmentation.provenance import fingerprint
 from heatnet.segmentation.pseudo_labels import LabelStore
 
 _log = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ def label_frames(
     """
     store, mark = LabelStore(folder), folder / "teacher.json"
     made_by = json.dumps(
-        {"teacher": file_hash(teacher), "dataset": fingerprint(data), "frames": len(refs), "views": asdict(views)}
+        {"teacher": file_sha256(teacher), "dataset": fingerprint(data), "frames": len(refs), "views": asdict(views)}
     )
     if rank() == 0 and not (mark.is_file() and mark.read_text() == made_by):
         mark.unlink(missing_ok=True)

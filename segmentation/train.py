@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from heatnet.dataset_tools.digests import file_sha256
 from heatnet.dataset_tools.shards import Dataset
 from heatnet.errors import DatasetError, TrainingError
 from heatnet.files import atomic_file
@@ -18,7 +19,7 @@ from heatnet.segmentation.data import part_size
 from heatnet.segmentation.distributed import processes, rank, wait
 from heatnet.segmentation.evaluate import validator
 from heatnet.segmentation.loop import Trainer, load_resumable
-from heatnet.segmentation.provenance import describe_dataset, file_hash
+from heatnet.segmentation.provenance import describe_dataset
 from heatnet.segmentation.report import write_report
 from heatnet.segmentation.sources import hand_labelled
 from heatnet.segmentation.stages import BUILDERS, Material, folder_of
@@ -131,7 +132,7 @@ def _night_teacher(run: Path) -> dict[str, str] | None:
 
 
 def _describe_teacher(teacher: Path | None) -> dict[str, str] | None:
-    return None if teacher is None else {"name": teacher.name, "sha256": file_hash(teacher)}
+    return None if teacher is None else {"name": teacher.name, "sha256": file_sha256(teacher)}
 
 
 def _named(teacher: dict[str, str] | None) -> str:

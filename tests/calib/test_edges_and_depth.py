@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 from calib_corridor import true_rig
 
-from heatnet.calib.depth import StereoDepth
+from heatnet.calib.camera import Camera
+from heatnet.calib.depth import DepthImage, StereoDepth
 from heatnet.calib.edge_stereo import sharpen_depth
-from heatnet.calib.edges import EdgeConfig, find_edges, sample
+from heatnet.calib.edges import EdgeConfig, EdgePoints, find_edges, sample
 from heatnet.calib.landmarks import place_edges
 from heatnet.calib.matching import GradientImage, Search, search
-from heatnet.calib.rig import Rig
+from heatnet.calib.rig import Rig, RigCamera
+from heatnet.calib.rigid import Rigid
 from heatnet.calib.views import Views
 
 
@@ -148,3 +150,18 @@ def test_saturated_pixels_do_not_make_everything_an_edge() -> None:
     expected = len(find_edges(image, EdgeConfig()))
     image[:60] = 255
     assert len(find_edges(image, EdgeConfig())) < expected
+
+
+def test_the_end_of_a_front_seen_at_a_slant_is_as_far_as_the_front_is_there() -> None:
+    """Left of column 120 a front that recedes to 12 m, right of it a wall at 40 m."""
+    left = RigCamera(
+        "cam0", Camera("none", np.array([200.0, 200, 120, 40]), np.zeros(4), (240, 80)), "/rgb", False, Rigid.identity()
+    )
+    inverse = np.full((80, 240), 1 / 40)
+    inverse[:, :120] = 1 / 12 + 4e-4 * (119 - np.arange(120))
+    rows = np.arange(10.0, 70.0)
+    pixels, normals = np.stack([np.full(60, 119.0), rows], 1), np.tile([1.0, 0.0], (60, 1))
+    depth = DepthImage(left.camera, Rigid.identity(), (1 / inverse).astype(np.float32))
+    landmarks = place_edges(EdgePoints(pixels, normals, np.ones(60)), left, depth)
+    assert len(landmarks) == 60 and landmarks.outline.all()
+    assert np.allclose(landmarks.points[:, 2], 12.0, rtol=0.003)

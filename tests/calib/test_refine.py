@@ -1,8 +1,18 @@
 """Thermal cameras that see the same landmark check each other."""
 
-import numpy as np
+from dataclasses import replace
 
+import numpy as np
+import pytest
+
+from heatnet.calib.config import CalibrationConfig
+from heatnet.calib.depth_choice import choose_depth
+from heatnet.calib.parameters import Estimate, Prior
+from heatnet.calib.refine import APPROACH, FINAL, Stage, fit
+from heatnet.calib.rig import Rig
+from heatnet.calib.scene import observer, prepare
 from heatnet.calib.solve import Matches, agreeing
+from heatnet.calib.views import Views
 
 
 def matches(numbers: list[int], residuals: list[float]) -> Matches:
@@ -26,3 +36,15 @@ def test_a_landmark_that_cameras_find_at_different_offsets_loses_its_weight() ->
 def test_one_camera_alone_has_none_to_agree_with() -> None:
     alone = matches([0, 1], [0.5, -2.0])
     assert np.allclose(agreeing([alone], 0.3)[0].worth, 1)
+
+
+@pytest.mark.parametrize("stage", [APPROACH[0], FINAL])
+def test_what_is_found_in_a_wide_search_is_worth_less_against_the_guess(rig: Rig, views: Views, stage: Stage) -> None:
+    some = replace(views, views=views.views[:2])
+    scenes = prepare(some, rig, CalibrationConfig().edges, choose_depth("stereo", some, rig))
+    camera = rig["cam2"]
+    truth = Estimate(camera.camera, camera.cam_from_cam0)
+    found = fit(observer(scenes, "cam2")(stage.blur_px, 1), truth, truth, Prior(), stage)
+    unit = (found.matches.jacobian * found.normal.weights[:, None]).T @ found.matches.jacobian
+    sigma_px = np.sqrt(np.trace(unit) / np.trace(found.normal.data))
+    assert np.isclose(sigma_px, 2.5 * stage.scale_px)

@@ -170,6 +170,7 @@ def test_directions_that_the_prior_decides_are_named_with_what_they_are_worth() 
         ({"matches": 200}, "200 edges"),
         ({"views": 2}, "2 key frames"),
         ({"strain": ("translation_x", 20.0)}, "swapped"),
+        ({"strain": ("p2", 3.5)}, "3.5 deviations"),
         ({"halves_px": 2.0}, "halves"),
         ({"stated_px": 1.4}, "stated error is 1.4 px"),
         ({"stated_px": float("nan")}, "stated error"),
@@ -178,6 +179,7 @@ def test_directions_that_the_prior_decides_are_named_with_what_they_are_worth() 
 def test_every_kind_of_doubt_is_told(result: CalibrationResult, change: dict[str, object], words: str) -> None:
     fine = Evidence(result.cameras[0].score, 0.2, 0.3, 6, 4000, ("fx", 1.0))
     assert judge(fine, Limits())[0] == "good"
+    assert judge(replace(fine, strain=("lag", 3.0)), Limits())[0] == "good"  # 30 ms hidden by stamps
     status, reason = judge(replace(fine, **change), Limits())  # type: ignore[arg-type]
     assert status == "inconclusive"
     assert words in reason

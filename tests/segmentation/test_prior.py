@@ -8,6 +8,7 @@ import torch
 from segmentation_toys import tiny
 
 from heatnet.dataset_tools.shards import Dataset
+from heatnet.errors import TrainingError
 from heatnet.segmentation.build import build_network
 from heatnet.segmentation.checkpoint import Checkpoint, initialise_from, load_checkpoint, save_checkpoint
 from heatnet.segmentation.network import Network, NetworkConfig
@@ -69,3 +70,12 @@ def test_a_checkpoint_of_before_has_no_prior_and_init_from_takes_none(tmp_path: 
     assert not load_checkpoint(tmp_path / "old.pt").build().prior.any()
     other = network_of("fpn")
     assert initialise_from(other, tmp_path / "new.pt") == [] and not other.prior.any()
+
+
+@pytest.mark.parametrize("said", [{"thermal_range": "wide"}, {"thermal_range": [3.0]}, {"thermal_range": [5.0, 5.0]}])
+def test_a_range_in_a_strangers_checkpoint_is_checked(tmp_path: Path, said: dict[str, object]) -> None:
+    network = network_of("fpn")
+    point = Checkpoint("heatnet", 1, network.config, network.state_dict(), tiny(), {}, {}, said)
+    save_checkpoint(tmp_path / "odd.pt", point)
+    with pytest.raises(TrainingError, match=r"incomplete checkpoint .*thermal_range"):
+        load_checkpoint(tmp_path / "odd.pt")
