@@ -2,10 +2,10 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
+from heatnet.calib.ascent import ascend
 from heatnet.calib.coarse import CoarseConfig, Sight, search_pose
 from heatnet.calib.parameters import Estimate, Prior
 from heatnet.calib.refine import APPROACH, Observe, Stage, refine
@@ -18,11 +18,6 @@ from heatnet.errors import CalibrationError
 log = logging.getLogger(__name__)
 SCORED = 10_000  # landmarks that the second score asks
 FOLLOWED = 2  # candidates that are refined to the end, of those that agree best after the first stage
-BENDS = (-0.1, -0.05, 0.05, 0.1)  # of k2
-BENT_RADIUS_2 = 0.2  # squared radius at which k1 makes up for the bend: most edges lie about there
-ROUNDS = 4
-BETTER = 0.002  # of agreement
-SETTLE_BENT = (Stage(8, 2.7, 1.5, ("rotation", "f", "k1"), 3, 1, 6_000), APPROACH[-1])
 
 
 def find_basin(
@@ -41,33 +36,9 @@ def find_basin(
     tried = [_try(observe, candidate, guess, prior, APPROACH[:1]) for candidate in search_pose(sights, guess, coarse)]
     log.debug("%s: candidates agree by %s", camera.name, ", ".join(f"{score:.3f}" for _, score in tried))
     tried.sort(key=lambda pair: -pair[1])
-    best, agreed = max(
-        (_try(observe, near, guess, prior, APPROACH[1:]) for near, _ in tried[:FOLLOWED]), key=lambda pair: pair[1]
-    )
-    return _climb(observe, best, agreed, guess, prior)
-
-
-def _climb(observe: Observe, best: Estimate, agreed: float, guess: Estimate, prior: Prior) -> Estimate:
-    """Try lenses that differ in the corners only, as long as that helps.
-
-    Few edges lie in the corners, and a search that is lost there finds its way back to the same wrong lens.
-    """
-    if best.camera.model != "radtan":
-        return best
-    for _ in range(ROUNDS):
-        tries = [_try(observe, _bent(best, bend), guess, prior, SETTLE_BENT) for bend in BENDS]
-        better, score = max(tries, key=lambda pair: pair[1])
-        if score < agreed + BETTER:
-            return best
-        best, agreed = better, score
-    return best
-
-
-def _bent(estimate: Estimate, bend: float) -> Estimate:
-    """The estimate with k2 changed and the middle of the image kept."""
-    distortion = estimate.camera.distortion.copy()
-    distortion[:2] += -bend * BENT_RADIUS_2, bend
-    return replace(estimate, camera=replace(estimate.camera, distortion=distortion))
+    followed = [_try(observe, near, guess, prior, APPROACH[1:]) for near, _ in tried[:FOLLOWED]]
+    best, _ = max(followed, key=lambda pair: pair[1])
+    return ascend(observe, best, guess, prior)
 
 
 def _try(

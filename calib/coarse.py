@@ -49,7 +49,7 @@ class Sight:
 
 def search_pose(scenes: Sequence[Sight], guess: Estimate, config: CoarseConfig) -> list[Estimate]:
     """The most promising estimates around the guess, best first."""
-    cameras = _cameras(guess.camera, config)
+    cameras = cameras_tried(guess.camera, config)
     blurred = [cv2.GaussianBlur(s.pixels.astype(np.float32), (0, 0), 2.0) for s in scenes]
     thermal = [_thermal_spectra(blurred, camera, config) for camera in cameras]
     edges = {roll: [_edge_spectrum(s.landmarks, guess, roll, config) for s in scenes] for roll in config.rolls_deg}
@@ -73,11 +73,27 @@ def lens(camera: Camera, k1: float) -> Camera:
     return replace(camera, distortion=coefficients)
 
 
-def _cameras(camera: Camera, config: CoarseConfig) -> list[Camera]:
+def cameras_tried(camera: Camera, config: CoarseConfig) -> list[Camera]:
+    """Every camera of the grid: of several focal lengths, and of several lenses where the guess knows no distortion."""
     known = camera.model != "radtan" or bool(np.any(camera.distortion[:2]))
     lenses = [camera] if known else [lens(camera, k1) for k1 in config.radial]
-    scales = np.array(config.focal_steps)[:, None] * np.array([1.0, 1.0, 0, 0]) + np.array([0, 0, 1.0, 1.0])
-    return [replace(c, intrinsics=c.intrinsics * s) for c in lenses for s in scales]
+    return [_zoomed(c, step) for c in lenses for step in (*config.focal_steps, *([] if known else _longer(c, config)))]
+
+
+def _zoomed(camera: Camera, step: float) -> Camera:
+    return replace(camera, intrinsics=camera.intrinsics * np.array([step, step, 1.0, 1.0]))
+
+
+def _longer(camera: Camera, config: CoarseConfig) -> list[float]:
+    """Further focal steps, for a guess that comes from a datasheet's field of view without the distortion.
+
+    The field of view reaches to the edge of the image, where the lens shows everything smaller.
+    """
+    edge = camera.intrinsics[2] / camera.intrinsics[0]
+    shrunk = float(camera.distort(np.array([[edge, 0.0]]))[0, 0])
+    step, last = config.focal_steps[-1] / config.focal_steps[-2], config.focal_steps[-1]
+    more = int(np.ceil(np.log(edge / shrunk / last) / np.log(step))) + 1
+    return [last * step**i for i in range(1, more + 1)]
 
 
 def _grid(config: CoarseConfig) -> tuple[Array, Array]:

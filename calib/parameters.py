@@ -100,6 +100,10 @@ class Prior:
     tangential: float = 0.002
     lag_s: float = 0.010
 
+    def held(self) -> "Prior":
+        """The same with little freedom for what only fine matches tell: wrong ones would bend it to their taste."""
+        return replace(self, aspect=self.aspect / 20, tangential=self.tangential / 10, centre_px=self.centre_px / 12)
+
     def rows(self, guess: Estimate) -> Array:
         """Square root (P, P) of the information of the prior: rows @ (estimate - guess) has unit variance."""
         names = guess.names

@@ -37,6 +37,7 @@ class Stage:
     steps: int
     frames: int  # thermal frames a key frame
     most: int  # landmarks looked for, of all frames together: more cost time and tell nothing new
+    held: bool = False  # what most edges hardly tell stays near the guess
 
     def at(self, focal_px: float) -> "Stage":
         """The same angle in an image of fewer pixels: there, a radius as wide finds too many other edges."""
@@ -47,16 +48,22 @@ class Stage:
 
 
 APPROACH = (
-    Stage(14, 4.7, 2.0, ("rotation", "f", "k1"), 4, 1, 6_000),
-    Stage(10, 3.3, 1.5, ("rotation", "f", "k1", "k2"), 4, 1, 6_000),
-    Stage(6, 2.0, 1.2, ("rotation", "f", "c", "k", "lag"), 3, 1, 9_000),
+    Stage(14, 4.7, 2.0, ("rotation", "f", "k1"), 4, 1, 6_000, held=True),
+    Stage(10, 3.3, 1.5, ("rotation", "f", "k1", "k2"), 4, 1, 6_000, held=True),
+    Stage(6, 2.0, 1.2, ("rotation", "f", "c", "k", "lag"), 3, 1, 9_000, held=True),
 )
-SETTLE = (
-    Stage(6, 1.5, 1.2, ("",), 3, 1, 12_000),
-    Stage(3, 0.8, 0.7, ("",), 4, EVERY_FRAME, 20_000),
+SETTLE = (  # by small steps: where the radius shrinks at once, repeated edges hold on to wrong matches
+    Stage(6, 1.5, 1.2, ("",), 8, 1, 8_000),
+    Stage(4.5, 1.15, 1.2, ("",), 8, 1, 8_000),
+    Stage(3.4, 0.85, 0.7, ("",), 8, 1, 8_000),
+    Stage(2.6, 0.6, 0.7, ("",), 4, EVERY_FRAME, 10_000),
     Stage(2, 0.4, 0.3, ("",), 4, EVERY_FRAME, 20_000),
 )
-FINAL = Stage(2, 0.24, 0.3, ("",), 6, EVERY_FRAME, 60_000)
+FINAL = (
+    Stage(2, 0.24, 0.3, ("",), 20, EVERY_FRAME, 20_000),
+    Stage(2, 0.24, 0.3, ("",), 4, EVERY_FRAME, 60_000),
+)
+STRETCH = 1.8  # of the last steps: reweighted ones are too short, and along weak directions by far; below 2 they settle
 AGREEMENT_PX = 0.3  # difference between thermal cameras at which a landmark's weight turns
 MATCH_SIGMA_PX = 0.6  # worth of one match at last: 0.2 px each, and a dozen neighbours that err alike
 
@@ -87,25 +94,27 @@ def fit(observations: Sequence[Observation], estimate: Estimate, guess: Estimate
 
 
 def _weighed(matches: Matches, estimate: Estimate, guess: Estimate, prior: Prior, stage: Stage) -> Fit:
-    sigma_px = MATCH_SIGMA_PX * stage.scale_px / FINAL.scale_px
+    sigma_px = MATCH_SIGMA_PX * stage.scale_px / FINAL[-1].scale_px
+    prior = prior.held() if stage.held else prior
     normal = normal_equations(matches, estimate, guess, prior, stage.scale_px, sigma_px)
     return Fit(estimate, matches, normal)
 
 
 def refine_jointly(
-    observes: Sequence[Observe], starts: Sequence[Estimate], guesses: Sequence[Estimate], prior: Prior, stage: Stage
+    observes: Sequence[Observe], starts: Sequence[Estimate], guesses: Sequence[Estimate], prior: Prior
 ) -> list[Fit]:
-    """The last stage for all thermal cameras at once: they are triggered together and see the same edges."""
+    """The last stages for all thermal cameras at once: they are triggered together and see the same edges."""
     shared = float(np.mean([s.lag_s for s in starts]))
     estimates = [replace(s, lag_s=shared) for s in starts]
-    observations = [thinned(observe(stage.blur_px, stage.frames), stage.most) for observe in observes]
     lag_information = 1 / prior.lag_s**2
-    for _ in range(stage.steps):
-        fits = _fits(observations, estimates, guesses, prior, stage)
-        pull = lag_information * (guesses[0].lag_s - estimates[0].lag_s)
-        steps = solve_joint([f.normal for f in fits], lag_information, pull)
-        estimates = [e.moved(step) for e, step in zip(estimates, steps, strict=True)]
-    return _fits(observations, estimates, guesses, prior, stage)
+    for stage in FINAL:
+        observations = [thinned(observe(stage.blur_px, stage.frames), stage.most) for observe in observes]
+        for _ in range(stage.steps):
+            fits = _fits(observations, estimates, guesses, prior, stage)
+            pull = lag_information * (guesses[0].lag_s - estimates[0].lag_s)
+            steps = solve_joint([f.normal for f in fits], lag_information, pull)
+            estimates = [e.moved(STRETCH * step) for e, step in zip(estimates, steps, strict=True)]
+    return _fits(observations, estimates, guesses, prior, FINAL[-1])
 
 
 def _fits(

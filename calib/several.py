@@ -9,7 +9,7 @@ from heatnet.calib.basin import SCORED, find_basin
 from heatnet.calib.config import CalibrationConfig
 from heatnet.calib.parallel import side_by_side
 from heatnet.calib.parameters import Estimate
-from heatnet.calib.refine import FINAL, SETTLE, Fit, Observe, refine, refine_jointly
+from heatnet.calib.refine import SETTLE, Fit, Observe, refine, refine_jointly
 from heatnet.calib.rig import RigCamera
 from heatnet.calib.scene import Scene, observer
 from heatnet.calib.score import BLUR_PX, score
@@ -87,7 +87,7 @@ def _finish(group: Sequence[Located], config: CalibrationConfig) -> list[tuple[L
         return []
     try:
         fits = refine_jointly(
-            [s.observe for s in group], [s.settled for s in group], [s.guess for s in group], config.prior, FINAL
+            [s.observe for s in group], [s.settled for s in group], [s.guess for s in group], config.prior
         )
     except np.linalg.LinAlgError:
         return [(s, None) for s in group]
