@@ -275,7 +275,7 @@ def check(
     type=click.Choice(["auto", "stereo", "lidar", "fused", "plane", "infinite"]),
     default="auto",
     show_default=True,
-    help="What thermal is aligned by; auto: stereo where there is a right RGB image; fused: LiDAR and stereo.",
+    help="What thermal is aligned by; fused: LiDAR and stereo; auto: those of them that there are.",
 )
 @click.option(
     "--thermal-range",

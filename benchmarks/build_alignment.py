@@ -5,10 +5,10 @@ usage: python benchmarks/build_alignment.py DRIVE... [--frames N] [--depth auto|
 DRIVE is a folder that `heatnet simulate` made; its world is built again, so that every pixel of the training grid has a
 true point in space and it is known whether the thermal camera sees that point. The rig is the true one. Printed, over
 all pixels from 3 m on that lie within the thermal image: how far the pixel's place in the thermal image is off (pixels
-of the training grid), where the dataset says that it is valid; and, of those marked as hidden, how many are (precision)
-and of the hidden ones how many are marked (recall): pixel by pixel, and with a neighbouring pixel counting too. Hidden
-is what has something before it whose parallax is larger by a pixel or more: leaves before leaves of the same tree,
-which no pixel of the thermal camera tells apart, are not counted.
+of the training grid), where the dataset says that it is valid; and, of those marked as hidden, how many are
+(precision) and of the hidden ones how many are marked (recall): pixel by pixel, and within a pixel (a neighbouring pixel
+counts too), which is what a thermal image tells: its pixels are as large as those of the grid. A pixel is hidden where
+thermal sees another point in its place, nearer, that in the grid lies a pixel or more beside it.
 """
 
 import argparse
@@ -24,12 +24,13 @@ from numpy.typing import NDArray
 from heatnet.calib.camchain import read_rig
 from heatnet.dataset_tools.align import GridConfig, thermal_from_left_at
 from heatnet.dataset_tools.plan import PlanConfig, RecordingPlan, plan_recording
-from heatnet.dataset_tools.samples import SampleMaker, read_sets
+from heatnet.dataset_tools.samples import DepthChoice, SampleMaker, need, read_sets
 from heatnet.dataset_tools.simulate import SimulationConfig
 from heatnet.dataset_tools.simulate.pipeline import Studio
 from heatnet.dataset_tools.simulate.render import RayField
 
 Mask = NDArray[np.bool_]
+SKY_M = 1e4  # where the sky is taken to be
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Truth:
     """One key frame as it is."""
 
     depth_m: NDArray[np.float64]  # (H, W) inf for the sky
-    hidden: Mask  # (H, W) something stands between the thermal camera and what the pixel shows
+    hidden: Mask  # (H, W) something stands between the thermal camera and what the pixel shows, a pixel or more beside
 
 
 def truth_of(studio: Studio, maker: SampleMaker, plan: RecordingPlan, row: int) -> Truth:
@@ -53,17 +54,15 @@ def truth_of(studio: Studio, maker: SampleMaker, plan: RecordingPlan, row: int) 
     origin = world_from_left.translation.astype(np.float32)
     directions = (rays.centre @ world_from_left.rotation.T).astype(np.float32)
     exposure = moments[0].exposure
-    hits = exposure.hit(origin, directions)
-    points = exposure.points(hits, origin, directions).above
+    depth = exposure.hit(origin, directions).distance
+    points = origin + directions * np.minimum(depth, SKY_M)[:, None]
     eye = world_from_thermal.translation.astype(np.float32)
-    back = exposure.hit(eye, points - eye)  # 1 where the point is reached
-    ahead = world_from_thermal.inverse().apply(points.astype(np.float64))[:, 2]
-    parallax = float(np.linalg.norm((world_from_thermal.inverse() @ world_from_left).translation))
-    parallax *= align.thermal.camera.intrinsics[0]
-    nearer = parallax * (1 / (ahead * np.minimum(back.distance, 1)) - 1 / ahead)
+    reached = np.minimum(exposure.hit(eye, points - eye).distance, 1)  # 1 where nothing stands before the point
+    covering = world_from_left.inverse().apply((eye + (points - eye) * reached[:, None]).astype(np.float64))
+    beside = (covering[:, :2] / covering[:, 2:] - rays.centre[:, :2]) * align.grid.intrinsics[:2]
     shape = align.grid.resolution[::-1]
-    depth = hits.distance.reshape(shape).astype(np.float64)
-    return Truth(depth, (nearer >= 1.0).reshape(shape) & np.isfinite(depth))
+    hidden = np.linalg.norm(beside, axis=1) >= 1.0
+    return Truth(depth.reshape(shape).astype(np.float64), hidden.reshape(shape))
 
 
 def places(maker: SampleMaker, depth_m: NDArray[np.float64], motion: Any) -> tuple[NDArray[np.float64], Mask]:
@@ -109,14 +108,14 @@ class Score:
         )
 
 
-def score_drive(folder: Path, depth: str, frames: int, total: Score) -> Score:
+def score_drive(folder: Path, depth: DepthChoice, exact: bool, frames: int, total: Score) -> Score:
     """Compare the first frames of one drive."""
     config = SimulationConfig(**json.loads((folder / "simulation.json").read_text())["config"])
     studio = Studio.build(config)
     rig = read_rig(folder / "truth_camchain.yaml")
-    maker = SampleMaker.of(rig, GridConfig(), "infinite" if depth == "exact" else depth, 15.0, None)  # type: ignore[arg-type]
+    maker = SampleMaker.of(rig, GridConfig(), depth, 15.0, None)
     recording = folder / f"{config.name}.{config.format}"
-    plan = plan_recording(recording, rig, PlanConfig(stereo=maker.stereo is not None, lidar=maker.lidar is not None))
+    plan = plan_recording(recording, rig, PlanConfig(stereo=need(depth, "stereo"), lidar=need(depth, "lidar")))
     mine = Score([], np.zeros(3, np.int64), np.zeros(4, np.int64))
     rows = np.unique(np.linspace(0, len(plan.stamps_ns["rgb"]) - 1, frames).astype(int)).tolist()
     for row, images in read_sets(plan, rows):
@@ -125,10 +124,10 @@ def score_drive(folder: Path, depth: str, frames: int, total: Score) -> Score:
         stamps = int(plan.stamps_ns["rgb"][row]), int(plan.stamps_ns["thermal"][row])
         motion = thermal_from_left_at(rig, maker.alignment.left, maker.alignment.thermal, stamps, plan.trajectory)
         true_places, covered = places(maker, truth.depth_m, motion)
-        if depth == "exact":
+        if exact:
             found = np.minimum(truth.depth_m, 1e3)
         else:
-            found = maker.depth(images, maker.alignment.rgb(images["rgb"]), stamps[0], plan.trajectory)
+            found = maker.depth(images, maker.alignment.rgb(images["rgb"]), stamps[0], motion, plan.trajectory)
         _, valid = maker.alignment.warp(images["thermal"], found, motion)
         error = np.linalg.norm(places(maker, found, motion)[0] - true_places, axis=-1)
         scale = maker.grid.intrinsics[0] / maker.alignment.thermal.camera.intrinsics[0]
@@ -143,9 +142,11 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=6)
     parser.add_argument("--depth", default="auto")
     arguments = parser.parse_args()
+    exact = arguments.depth == "exact"
+    depth = "infinite" if exact else arguments.depth
     total = Score([], np.zeros(3, np.int64), np.zeros(4, np.int64))
     for folder in arguments.drives:
-        print(folder.name, score_drive(folder, arguments.depth, arguments.frames, total).line())
+        print(folder.name, score_drive(folder, depth, exact, arguments.frames, total).line())
     print("all", total.line())
 
 

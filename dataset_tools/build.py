@@ -18,7 +18,7 @@ from heatnet.dataset_tools.manifest import DOMAINS, SPLITS, planned_name
 from heatnet.dataset_tools.plan import PlanConfig, RecordingPlan, plan_recording
 from heatnet.dataset_tools.recorded_counts import dataset_range
 from heatnet.dataset_tools.recording import read_recorded_rig, refuse_doubles
-from heatnet.dataset_tools.samples import DepthChoice, SampleMaker
+from heatnet.dataset_tools.samples import DepthChoice, SampleMaker, need
 from heatnet.dataset_tools.shards import ShardInfo, ShardRecord, samples_per_shard
 from heatnet.dataset_tools.splits import SplitConfig, assign_splits, drive_ranges
 from heatnet.dataset_tools.sun import Twilight
@@ -27,7 +27,7 @@ from heatnet.dataset_tools.writer import DatasetWriter, content_key, open_writer
 from heatnet.errors import DatasetError, RecordingError
 from heatnet.progress import track
 
-BUILD_VERSION = 6  # raise when the same input would give other bytes
+BUILD_VERSION = 7  # raise when the same input would give other bytes
 OF_RECORDING = ("split", "domain", "salvage")  # what recordings of one dataset may differ in
 
 
@@ -85,7 +85,7 @@ def build_dataset(
     )
     maker = how.make()
     lag_ns = read_lag_ns(calibration, maker.alignment.thermal)
-    plans = _plans(recordings, rig, config, maker.stereo is not None or config.right, lag_ns)
+    plans = _plans(recordings, rig, config, lag_ns)
     limits = config.thermal_range or dataset_range(output, plans[0])
     config = replace(config, thermal_range=limits)
     rig_key = content_key(how.rig.document)[:12]
@@ -126,6 +126,7 @@ class _Source:
             "topics": self.plan.topics,
             "thermal_lag_ns": self.plan.thermal_lag_ns,
             "split": self.split,
+            "depth_from": self.plan.depth_from,
         }
         rhythms = {role: found.as_dict() for role, found in self.plan.rhythms.items()}
         how |= {"tolerance_ns": self.plan.tolerance_ns, "rhythms": rhythms}
@@ -140,10 +141,12 @@ def _check(recordings: Sequence[Path], config: BuildConfig) -> None:
         raise DatasetError(f"split {config.split!r} or domain {config.domain!r} is unknown")
 
 
-def _plans(recordings: Sequence[Path], rig: Rig, config: BuildConfig, stereo: bool, lag_ns: int) -> list[RecordingPlan]:
+def _plans(recordings: Sequence[Path], rig: Rig, config: BuildConfig, lag_ns: int) -> list[RecordingPlan]:
     tolerance = None if config.tolerance_ms is None else round(config.tolerance_ms * 1e6)
-    how = PlanConfig(tolerance, config.domain, config.twilight, stereo, lag_ns, config.thermal_camera, config.salvage,
-                     config.depth in ("lidar", "fused"))  # fmt: skip
+    how = PlanConfig(
+        tolerance, config.domain, config.twilight, "yes" if config.right else need(config.depth, "stereo"), lag_ns,
+        config.thermal_camera, config.salvage, need(config.depth, "lidar"),
+    )  # fmt: skip
     plans = [plan_recording(path, rig, how) for path in track(recordings, "synchronise")]
     _refuse_copies(plans)
     drives = drive_ranges([plan.range_ns for plan in plans])

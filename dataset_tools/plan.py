@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,8 @@ from heatnet.dataset_tools.sync import Sets, synchronise
 from heatnet.dataset_tools.writer import plain_name
 from heatnet.errors import DatasetError, RecordingError
 
+Need = Literal["no", "if there", "yes"]  # if there: one of the rig's depth sensors does, whichever a recording has
+NO_SWEEP = -1  # in place of a stamp
 NAVSATFIX = "sensor_msgs/msg/NavSatFix"
 
 
@@ -32,7 +34,7 @@ class Sweeps:
 
     lidar: Lidar
     topic: str
-    stamps_ns: NDArray[np.int64]  # (N,) -1 where there is none near enough
+    stamps_ns: NDArray[np.int64]  # (N,) NO_SWEEP where there is none near enough
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,11 @@ class RecordingPlan:
         """Raise RecordingError where the recording is not as it was when this was planned."""
         if recording_state(self.path) != self.state:
             raise RecordingError(f"{self.path}: was removed or changed while it was read; build again when it is whole")
+
+    @property
+    def depth_from(self) -> list[str]:
+        """What sensors there are to measure depth."""
+        return ["stereo"] * ("right" in self.topics) + ["lidar"] * (self.sweeps is not None)
 
     @property
     def sequence(self) -> str:
@@ -95,11 +102,11 @@ class PlanConfig:
     tolerance_ns: int | None = None  # None: half the frame interval
     domain: str | None = None  # day or night for all, whatever the sun says
     twilight: Twilight = "day"  # what the sun between 0 and -6 degrees counts as
-    stereo: bool = True  # a set needs a right RGB image, for the depth
+    stereo: Need = "yes"  # whether a set needs a right RGB image, for the depth
     thermal_lag_ns: int = 0  # how much later than its stamp says a thermal image was exposed
     thermal_camera: str | None = None  # name in the rig file; None: the one nearest to the left RGB camera
     salvage: bool = False  # use what can be read of a damaged recording
-    lidar: bool = False  # a set needs a LiDAR sweep, for the depth
+    lidar: Need = "no"  # whether a set needs a LiDAR sweep, for the depth
 
 
 def chosen_thermal(rig: Rig, name: str | None) -> RigCamera:
@@ -128,7 +135,8 @@ def plan_recording(path: Path, rig: Rig, config: PlanConfig) -> RecordingPlan:
             raise RecordingError(f"{path}: no frames that belong together ({_reasons(sets, topics)})")
         place = _place(recording)
         trajectory = None if rig.body is None else read_trajectory(recording, rig.body)
-        sweeps = _sweeps(recording, rig, stamps, trajectory) if config.lidar else None
+        excused = config.lidar == "if there" and (rig.lidar is None or "right" in topics)
+        sweeps = None if config.lidar == "no" else _sweeps(recording, rig, stamps, trajectory, excused)
     elevations = np.array([place.sun_elevation_deg(int(stamp)) for stamp in stamps])
     labels = find_labels(path)
     labelled = np.array([labels is not None and int(stamp) in labels.stamps_ns for stamp in stamps])
@@ -138,20 +146,25 @@ def plan_recording(path: Path, rig: Rig, config: PlanConfig) -> RecordingPlan:
         trajectory, config.thermal_lag_ns, sets.drops, state, sets.tolerance_ns,
         {role: rhythm(frame.stamps_ns, frame.log_ns) for role, frame in frames.items()}, sweeps,
     )  # fmt: skip
-    if sweeps is not None:
-        found = sweeps.stamps_ns >= 0
+    if sweeps is not None and config.lidar == "yes":
+        found = sweeps.stamps_ns != NO_SWEEP
         plan = plan.kept(found, {"no LiDAR sweep near": int((~found).sum())})
     return _with_domains(plan, config)
 
 
-def _sweeps(recording: Recording, rig: Rig, stamps_ns: NDArray[np.int64], trajectory: Trajectory | None) -> Sweeps:
+def _sweeps(
+    recording: Recording, rig: Rig, stamps_ns: NDArray[np.int64], trajectory: Trajectory | None, excused: bool
+) -> Sweeps | None:
+    """The sweep of each set; none where there is no LiDAR and that is `excused`."""
     lidar = rig.lidar
     topic = None if lidar is None else resolve_topic(recording, lidar.topic)
+    if excused and topic is None:
+        return None
     if lidar is None or topic is None:
         found = "the rig file has no lidar0" if lidar is None else f"no LiDAR topic {lidar.topic}"
         raise RecordingError(f"{recording.path}: {found}; --depth stereo, plane or infinite need none")
     all_ns = np.unique(recording.stamps([topic])[topic])
-    chosen = [(*choose_sweeps(all_ns, int(stamp), trajectory), -1)[0] for stamp in stamps_ns]
+    chosen = [(*choose_sweeps(all_ns, int(stamp), trajectory), NO_SWEEP)[0] for stamp in stamps_ns]
     return Sweeps(lidar, topic, np.array(chosen, np.int64))
 
 
@@ -169,8 +182,10 @@ def recording_state(path: Path) -> tuple[int, int, int]:
 
 def _topics(recording: Recording, rig: Rig, config: PlanConfig) -> dict[str, str]:
     roles = {"rgb": rig.rgb_left.topic, "thermal": chosen_thermal(rig, config.thermal_camera).topic}
-    if config.stereo and len(rig.rgb) > 1:
-        roles["right"] = rig.rgb[1].topic
+    if len(rig.rgb) > 1 and config.stereo != "no":
+        instead = config.stereo == "if there" and rig.lidar is not None and resolve_topic(recording, rig.lidar.topic)
+        if not instead or resolve_topic(recording, rig.rgb[1].topic):
+            roles["right"] = rig.rgb[1].topic
     topics = {}
     for role, wanted in roles.items():
         topic = resolve_topic(recording, wanted)

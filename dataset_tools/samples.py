@@ -1,5 +1,6 @@
 """One sample out of the images that belong together."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -8,58 +9,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heatnet.calib.camera import Camera
-from heatnet.calib.depth import StereoDepth
-from heatnet.calib.lidar import LidarDepth
 from heatnet.calib.motion import CamMotion
 from heatnet.calib.rig import Lidar, Rig
+from heatnet.calib.rigid import Rigid
 from heatnet.calib.trajectory import Trajectory
 from heatnet.dataset_tools.align import Alignment, GridConfig, View, flat_depth, thermal_from_left_at, training_grid
 from heatnet.dataset_tools.filling import filled_depth
-from heatnet.dataset_tools.plan import RecordingPlan, chosen_thermal
+from heatnet.dataset_tools.plan import NO_SWEEP, Need, RecordingPlan, chosen_thermal
 from heatnet.dataset_tools.recording import Image, Message, PointCloud, open_recording
 from heatnet.dataset_tools.recording.pixels import Mosaic
 from heatnet.dataset_tools.shards import Sample
+from heatnet.dataset_tools.sky import sky
+from heatnet.dataset_tools.stereo import GridStereo
+from heatnet.dataset_tools.sweep_depth import sweep_inverse_depth
 from heatnet.dataset_tools.sweeps import make_sweep
 from heatnet.errors import DatasetError
 
 DepthChoice = Literal["auto", "stereo", "lidar", "fused", "plane", "infinite"]
 Images = dict[str, Any]  # by role: pixels of rgb, thermal, right; the LiDAR's Sweep
-BORDER_PX = 6  # half a block of the matcher, in raw pixels
+SKY_M = 1e6
 WAITING_IMAGES = 48  # kept until their set is complete; a set that waits for a lost image makes room for others
 
 
-@dataclass(frozen=True)
-class StereoLookup:
-    """Depth of the grid's pixels from a stereo pair: which pixel of the depth image each one asks is known before.
-
-    Rows at which one of the two raw images ends hold no depth: the matcher finds some all the same.
-    """
-
-    stereo: StereoDepth
-    rows: NDArray[np.int64]  # (H, W)
-    columns: NDArray[np.int64]
-    scale: NDArray[np.float64]  # (H, W) left depth over rectified depth; NaN outside the depth image
-    disparity_px_m: float  # pixels of the grid, at a metre
-
-    @staticmethod
-    def of(stereo: StereoDepth, rays: NDArray[np.float64], grid: Camera) -> "StereoLookup":
-        """For the grid whose rays (H * W, 3) in the left camera frame are `rays`."""
-        rectified = rays @ stereo.left_from_rectified.rotation
-        pixels, real = stereo.camera.project(rectified)
-        inside = real & stereo.camera.sees(np.rint(pixels))
-        for camera in (stereo.left, stereo.right):
-            turned = rays @ (camera.cam_from_cam0.rotation @ stereo.left.cam_from_cam0.rotation.T).T
-            row = camera.camera.project(turned)[0][:, 1]
-            inside &= (row >= BORDER_PX) & (row <= camera.camera.resolution[1] - 1 - BORDER_PX)
-        shape = grid.resolution[::-1]
-        columns, rows = np.where(inside[:, None], np.rint(pixels), 0).astype(np.int64).T.reshape(2, *shape)
-        scale = np.where(inside, rays[:, 2] / rectified[:, 2], np.nan).reshape(shape)
-        return StereoLookup(stereo, rows, columns, scale, float(grid.intrinsics[0]) * stereo.baseline_m)
-
-    def depth(self, left: NDArray[np.uint8], right: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Depth z (H, W) in metres in the left camera frame, NaN where unknown."""
-        depth: NDArray[np.float64] = self.stereo.match(left, right).depth_m[self.rows, self.columns] * self.scale
-        return depth
+def need(depth: DepthChoice, sensor: Literal["stereo", "lidar"]) -> Need:
+    """Whether sets need that sensor for such a depth."""
+    if depth == "auto":
+        return "if there"
+    return "yes" if depth in (sensor, "fused") else "no"
 
 
 @dataclass(frozen=True)
@@ -68,9 +44,9 @@ class SampleMaker:
 
     rig: Rig
     alignment: Alignment
-    stereo: StereoLookup | None
-    distance_m: float  # where everything is taken to be when there is no stereo
-    lidar: LidarDepth | None = None
+    stereo: GridStereo | None
+    distance_m: float  # where everything is taken to be when no depth is measured
+    lidar: Lidar | None = None
     right: View | None = None  # of the right RGB camera, where its image is kept
 
     @staticmethod
@@ -83,9 +59,9 @@ class SampleMaker:
             raise DatasetError("depth from LiDAR needs a block lidar0 in the rig file; there is none")
         alignment = Alignment(left, thermal, training_grid(left, thermal, grid))
         stereo = None
-        if depth in ("auto", "stereo", "fused") and len(rig.rgb) > 1:
-            stereo = StereoLookup.of(StereoDepth(left, rig.rgb[1]), alignment.rays, alignment.grid)
-        lidar = LidarDepth(left, rig.lidar) if depth in ("lidar", "fused") and rig.lidar is not None else None
+        if need(depth, "stereo") != "no" and len(rig.rgb) > 1:
+            stereo = GridStereo(left, rig.rgb[1], alignment.grid)
+        lidar = None if need(depth, "lidar") == "no" else rig.lidar
         return SampleMaker(rig, alignment, stereo, float("inf") if depth == "infinite" else plane_m, lidar)
 
     def with_right(self) -> "SampleMaker":
@@ -107,7 +83,7 @@ class SampleMaker:
         exposed = stamps[0], stamps[1] + plan.thermal_lag_ns
         motion = thermal_from_left_at(self.rig, align.left, align.thermal, exposed, plan.trajectory)
         rgb = align.rgb(_recorded(images["rgb"]))
-        depth = self.depth(images, rgb, stamps[0], plan.trajectory)
+        depth = self.depth(images, rgb, stamps[0], motion, plan.trajectory)
         thermal, valid = align.warp(_counts(images["thermal"]), depth, motion)
         label = None
         if plan.labelled[row] and plan.labels is not None:
@@ -127,24 +103,30 @@ class SampleMaker:
                 raise DatasetError(f"{where} is {width}x{height}; the rig file says {needed}")
 
     def depth(
-        self, images: Images, rgb: NDArray[np.uint8], stamp_ns: int, trajectory: Trajectory | None
+        self, images: Images, rgb: NDArray[np.uint8], stamp_ns: int, motion: Rigid, trajectory: Trajectory | None
     ) -> NDArray[np.float64]:
-        """Depth z (H, W) in metres of the grid's pixels at `stamp_ns`, all finite; `rgb` is the left image on the grid.
+        """Depth z (H, W) in metres of the grid's pixels at `stamp_ns`, all finite; `rgb` is the left image on the grid,
+        `motion` thermal_from_left.
 
-        Where there is a LiDAR it is believed before stereo: it knows surfaces better, stereo knows more of them.
+        A LiDAR is believed before stereo: it knows surfaces better, stereo knows more of them. Of what a set lacks
+        nothing is known; where it lacks both, all is at one distance.
         """
-        shape = self.grid.resolution[::-1]
-        if self.stereo is None and self.lidar is None:
-            return flat_depth(self.grid, min(self.distance_m, 1e6))
-        known, disparity_px_m = np.full(shape, np.nan), 0.0
-        if self.stereo is not None:
-            known = self.stereo.depth(_colour(images["rgb"]), _colour(images["right"]))
+        known, disparity_px_m = np.full(self.grid.resolution[::-1], np.nan, np.float32), 0.0
+        flat = True
+        if self.stereo is not None and "right" in images:
+            known, flat = self.stereo.inverse_depth(_recorded(images["rgb"]), _recorded(images["right"])), False
             disparity_px_m = self.stereo.disparity_px_m
-        if self.lidar is not None:
-            drawn = self.lidar.draw([images["sweep"]], stamp_ns, CamMotion(trajectory, self.rig.body))
-            by_lidar = drawn.sample(self.alignment.rays).reshape(shape)
-            known = np.where(np.isfinite(by_lidar), by_lidar, known)
-        return filled_depth(known, rgb, disparity_px_m)
+        if self.lidar is not None and "sweep" in images:
+            moving, left = CamMotion(trajectory, self.rig.body), self.alignment.left
+            by_lidar = sweep_inverse_depth(images["sweep"], self.lidar, left, self.grid, stamp_ns, moving)
+            known, flat = np.where(np.isfinite(by_lidar), by_lidar, known), False
+        if flat:
+            return flat_depth(self.grid, min(self.distance_m, 1e6))
+        return filled_depth(known, rgb, disparity_px_m, self._sky(_counts(images["thermal"]), motion))
+
+    def _sky(self, counts: NDArray[Any], motion: Rigid) -> NDArray[np.bool_]:
+        there = self.alignment.warp(counts, flat_depth(self.grid, SKY_M), motion)
+        return sky(*there, max(0, round(float(self.grid.intrinsics[3]))))
 
 
 @dataclass(frozen=True)
@@ -154,6 +136,7 @@ class _Needs:
     wanted: dict[str, set[int]]  # stamps by topic
     rows: dict[tuple[str, int], list[int]]  # by topic and stamp
     roles: dict[str, str]  # by topic
+    count: Counter[int]  # messages that make a set, by row
     lidar: Lidar | None
 
     @staticmethod
@@ -167,14 +150,11 @@ class _Needs:
         of: dict[tuple[str, int], list[int]] = {}
         for topic, values in stamps.items():
             for row in rows:
-                of.setdefault((topic, int(values[row])), []).append(row)
-        wanted = {topic: {int(values[row]) for row in rows} for topic, values in stamps.items()}
-        return _Needs(wanted, of, roles, None if plan.sweeps is None else plan.sweeps.lidar)
-
-    @property
-    def count(self) -> int:
-        """Messages that make a set."""
-        return len(self.roles)
+                if values[row] != NO_SWEEP:
+                    of.setdefault((topic, int(values[row])), []).append(row)
+        wanted = {topic: {stamp for name, stamp in of if name == topic} for topic in stamps}
+        count = Counter(row for members in of.values() for row in members)
+        return _Needs(wanted, of, roles, count, None if plan.sweeps is None else plan.sweeps.lidar)
 
     def parts(self, topic: str, message: Message) -> Iterator[tuple[int, str, Any]]:
         """What a message is to the sets that need it; a stamp that occurs again is nothing to any."""
@@ -207,7 +187,7 @@ def read_sets(plan: RecordingPlan, rows: Sequence[int]) -> Iterator[tuple[int, I
         if row not in left:
             continue
         waiting.setdefault(row, {})[role] = content
-        if len(waiting[row]) == needs.count:
+        if len(waiting[row]) == needs.count[row]:
             left.discard(row)
             yield row, waiting.pop(row)
         elif sum(map(len, waiting.values())) > WAITING_IMAGES:

@@ -135,20 +135,20 @@ def test_holes_are_filled_up_to_the_edges_of_the_picture() -> None:
     guide = np.zeros((40, 60, 3), np.uint8)
     guide[:, 30:] = 200
     truth = np.where(guide[..., 0] > 0, 20.0, 5.0)
-    depth = truth.copy()
-    depth[10:30, 15:45] = np.nan
-    assert np.abs(1 / filled_depth(depth, guide) - 1 / truth).max() < 0.005
+    inverse = (1 / truth).astype(np.float32)
+    inverse[10:30, 15:45] = np.nan
+    assert np.abs(1 / filled_depth(inverse, guide) - 1 / truth).max() < 0.005
 
 
 def test_a_reflection_does_not_make_a_hole_in_a_car() -> None:
     guide = np.full((40, 60, 3), 90, np.uint8)
-    depth = np.full((40, 60), 4.0)
-    depth[8:32, 12:44] = 60.0
-    assert filled_depth(depth, guide).max() < 4.1
+    inverse = np.full((40, 60), 1 / 4, np.float32)
+    inverse[8:32, 12:44] = 1 / 60
+    assert filled_depth(inverse, guide).max() < 4.1
 
 
 def test_where_nothing_is_known_it_is_far() -> None:
-    assert (filled_depth(np.full((8, 8), np.nan), np.zeros((8, 8, 3), np.uint8)) > 999).all()
+    assert (filled_depth(np.full((8, 8), np.nan, np.float32), np.zeros((8, 8, 3), np.uint8)) > 999).all()
 
 
 WIDE = Camera("radtan", np.array([505.0, 500, 310, 250]), np.array([-0.35, 0.12, 1e-3, -1e-3]), (640, 512))

@@ -348,6 +348,27 @@ def test_depth_of_a_lidar_aligns_near_and_far(tmp_path: Path, depth: Any) -> Non
     assert len(dataset.refs()) == 4
 
 
+@pytest.mark.parametrize(
+    ("silent", "measured"), [((), ["stereo", "lidar"]), (("/rgb_right",), ["lidar"]), (("/points",), ["stereo"])]
+)
+def test_without_being_told_a_build_takes_what_measures_depth(
+    tmp_path: Path, silent: tuple[str, ...], measured: list[str]
+) -> None:
+    rig = make_rig(lidar=True)
+    recording = make_recording(tmp_path / "in", frames=2, rig=rig, silent=silent)
+    build_dataset([recording], write_calibration(tmp_path / "rig.yaml", rig), tmp_path / "out", CONFIG)
+    dataset = Dataset.open(tmp_path / "out")
+    assert dataset.manifest.provenance[0]["depth_from"] == measured
+    assert len(dataset.refs()) == 2
+
+
+def test_where_nothing_measures_depth_though_the_rig_could_the_build_says_so(tmp_path: Path) -> None:
+    rig = make_rig(lidar=True)
+    recording = make_recording(tmp_path / "in", frames=2, rig=rig, silent=("/rgb_right", "/points"))
+    with pytest.raises(RecordingError, match="no right topic /rgb_right"):
+        build_dataset([recording], write_calibration(tmp_path / "rig.yaml", rig), tmp_path / "out", CONFIG)
+
+
 def test_without_a_lidar_its_depth_is_refused(day: Path, rig_file: Path, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="lidar0"):
         build_dataset([day], rig_file, tmp_path / "out", replace(CONFIG, depth="lidar"))
