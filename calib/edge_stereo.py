@@ -20,6 +20,7 @@ LEAST_SINE = 0.4  # between an edge and its epipolar line: edges along it tell n
 ALIKE = 2.0  # the two edges' strengths differ at most by this factor
 STEP = 0.01  # share of the depth by which the derivative is taken
 LARGEST_CHANGE = 0.3  # share of the depth a round
+NOT_FOUND = 0.05  # share by which depth may well be wrong where an edge is not found again
 
 
 @dataclass(frozen=True)
@@ -31,28 +32,40 @@ class _Prediction:
     by_nearness: Array  # (N, 2) derivative of the pixels by the logarithm of the inverse depth
     seen: NDArray[np.bool_]  # (N,)
 
+    @property
+    def across(self) -> Array:
+        """How far (N,) in pixels across the edge the logarithm of the inverse depth moves it."""
+        return np.einsum("ni,ni->n", self.by_nearness, self.normals)
+
+    @property
+    def tells(self) -> NDArray[np.bool_]:
+        """Which (N,) tell about depth: inside the image, and not along their epipolar line."""
+        return np.asarray(self.seen & (np.abs(self.across) > LEAST_SINE * np.hypot(*self.by_nearness.T)))
+
 
 def sharpen_depth(
     landmarks: Landmarks, left: RigCamera, right: RigCamera, right_rgb: NDArray[np.uint8], config: EdgeConfig
 ) -> Landmarks:
     """The landmarks with the depth at which their edges lie on those of the right raw image (H, W, 3).
 
-    Landmarks whose edge is not found again, or runs along its epipolar line, keep their depth.
+    Edges along their epipolar line, and those outside the right image, keep their depth. Others that are not found
+    again keep it too, but it is doubted: that of one in ten belongs to another surface.
     """
     x, y = colour_gradient(right_rgb, config.sigma_px)
     noise = np.float32(noise_of(np.hypot(x, y)))
     image = GradientImage(x / noise, y / noise)
     points, along = left.cam_from_cam0.apply(landmarks.points), left.cam_from_cam0.apply(landmarks.along)
     factors = np.ones(len(landmarks))
-    found = np.ones(len(landmarks), dtype=np.bool_)
+    found = telling = np.ones(len(landmarks), dtype=np.bool_)
     for radius in RADII_PX:
         prediction = _predict(points * factors[:, None], along * factors[:, None], left, right)
         change = _nearer_by(prediction, image, landmarks.strengths, radius)
-        found &= np.isfinite(change)
+        found, telling = found & np.isfinite(change), prediction.tells
         factors /= 1 + np.clip(np.where(found, change, 0.0), -LARGEST_CHANGE, LARGEST_CHANGE)
     factors = np.where(found, factors, 1.0)[:, None]
     cam0 = left.cam_from_cam0.inverse()
-    return replace(landmarks, points=cam0.apply(points * factors), along=cam0.apply(along * factors))
+    points, along = cam0.apply(points * factors), cam0.apply(along * factors)
+    return replace(landmarks, points=points, along=along, doubt=np.where(telling & ~found, NOT_FOUND, landmarks.doubt))
 
 
 def _predict(points: Array, along: Array, left: RigCamera, right: RigCamera) -> _Prediction:
@@ -70,15 +83,13 @@ def _predict(points: Array, along: Array, left: RigCamera, right: RigCamera) -> 
 
 def _nearer_by(prediction: _Prediction, image: GradientImage, strengths: Array, radius_px: float) -> Array:
     """By which share (N,) the inverse depth grows for the edges to meet, NaN where they do not."""
-    index = np.flatnonzero(prediction.seen)
+    index = np.flatnonzero(prediction.tells)
     pixels, normals = prediction.pixels[index], prediction.normals[index]
     offsets, tops = search(image, pixels, normals, Search(radius_px))
     places = np.where(np.isfinite(offsets)[:, None], pixels + offsets[:, None] * normals, 0.0)
     signed = sample(image.x, places) * normals[:, 0] + sample(image.y, places) * normals[:, 1]
-    slope = prediction.by_nearness[index]
-    across = np.einsum("ni,ni->n", slope, normals)
     ratio = tops / np.maximum(strengths[index], 1e-9)
-    good = (signed > 0) & (np.abs(across) > LEAST_SINE * np.hypot(*slope.T)) & (ratio > 1 / ALIKE) & (ratio < ALIKE)
+    good = (signed > 0) & (ratio > 1 / ALIKE) & (ratio < ALIKE)
     change = np.full(len(prediction.pixels), np.nan)
-    change[index[good]] = offsets[good] / across[good]
+    change[index[good]] = offsets[good] / prediction.across[index[good]]
     return change

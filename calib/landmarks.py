@@ -1,6 +1,6 @@
 """Edge points of the left RGB image with depth: what is looked for in the thermal images."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,15 +24,14 @@ class Landmarks:
     pixels: Array  # (N, 2) in the raw left image
     strengths: Array  # (N,)
     outline: NDArray[np.bool_]  # (N,) on the outline of something nearer than what is behind
+    doubt: Array  # (N,) share by which the depth may well be wrong; 0 where nothing speaks against it
 
     def __len__(self) -> int:
         return len(self.points)
 
     def pick(self, index: NDArray[np.int64] | NDArray[np.bool_]) -> "Landmarks":
         """The landmarks that `index` selects."""
-        return Landmarks(
-            self.points[index], self.along[index], self.pixels[index], self.strengths[index], self.outline[index]
-        )
+        return Landmarks(*(getattr(self, f.name)[index] for f in fields(self)))
 
 
 def place_edges(edges: EdgePoints, left: RigCamera, depth: DepthImage) -> Landmarks:
@@ -52,7 +51,8 @@ def place_edges(edges: EdgePoints, left: RigCamera, depth: DepthImage) -> Landma
         middle = 2 / (1 / nearer + 1 / farther)  # halfway in disparity: a surface seen at a slant is a plane there
         own = np.where(np.isnan(plus) | (minus <= plus), at_minus, at_plus)
     z = np.where(outline, own, middle)[:, None]
-    return Landmarks(cam0.apply(rays * z), cam0.apply(along * z), edges.pixels, edges.strengths, outline).pick(good)
+    points, beside = cam0.apply(rays * z), cam0.apply(along * z)
+    return Landmarks(points, beside, edges.pixels, edges.strengths, outline, np.zeros(len(points))).pick(good)
 
 
 def _side_depth(edges: EdgePoints, left: RigCamera, depth: DepthImage, sign: float) -> tuple[Array, Array]:

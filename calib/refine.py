@@ -56,15 +56,15 @@ SETTLE = (  # by small steps: where the radius shrinks at once, repeated edges h
     Stage(6, 1.5, 1.2, ("",), 8, 1, 8_000),
     Stage(4.5, 1.15, 1.2, ("",), 8, 1, 8_000),
     Stage(3.4, 0.85, 0.7, ("",), 8, 1, 8_000),
-    Stage(2.6, 0.6, 0.7, ("",), 4, EVERY_FRAME, 10_000),
-    Stage(2, 0.4, 0.3, ("",), 4, EVERY_FRAME, 20_000),
 )
-FINAL = (
-    Stage(2, 0.24, 0.3, ("",), 20, EVERY_FRAME, 20_000),
-    Stage(2, 0.24, 0.3, ("",), 4, EVERY_FRAME, 60_000),
+JOINTLY = (
+    Stage(2.6, 0.6, 0.7, ("",), 10, EVERY_FRAME, 30_000),
+    Stage(2, 0.4, 0.3, ("",), 10, EVERY_FRAME, 60_000),
+    Stage(2, 0.24, 0.3, ("",), 14, EVERY_FRAME, 60_000),
 )
-STRETCH = 1.8  # of the last steps: reweighted ones are too short, and along weak directions by far; below 2 they settle
-AGREEMENT_PX = 0.3  # difference between thermal cameras at which a landmark's weight turns
+FINAL = JOINTLY[-1]
+STRETCH, MOMENTUM = 1.5, 0.8  # of these steps (Polyak 1964): along weak directions reweighted ones are too short by far
+AGREEMENT = 1.25  # of a stage's scale: difference between thermal cameras at which a landmark's weight turns
 MATCH_SIGMA_PX = 0.6  # worth of one match at last: 0.2 px each, and a dozen neighbours that err alike
 
 
@@ -94,7 +94,7 @@ def fit(observations: Sequence[Observation], estimate: Estimate, guess: Estimate
 
 
 def _weighed(matches: Matches, estimate: Estimate, guess: Estimate, prior: Prior, stage: Stage) -> Fit:
-    sigma_px = MATCH_SIGMA_PX * stage.scale_px / FINAL[-1].scale_px
+    sigma_px = MATCH_SIGMA_PX * stage.scale_px / FINAL.scale_px
     prior = prior.held() if stage.held else prior
     normal = normal_equations(matches, estimate, guess, prior, stage.scale_px, sigma_px)
     return Fit(estimate, matches, normal)
@@ -103,18 +103,20 @@ def _weighed(matches: Matches, estimate: Estimate, guess: Estimate, prior: Prior
 def refine_jointly(
     observes: Sequence[Observe], starts: Sequence[Estimate], guesses: Sequence[Estimate], prior: Prior
 ) -> list[Fit]:
-    """The last stages for all thermal cameras at once: they are triggered together and see the same edges."""
+    """The last stages, for all thermal cameras at once: they are triggered together and see the same edges."""
     shared = float(np.mean([s.lag_s for s in starts]))
     estimates = [replace(s, lag_s=shared) for s in starts]
     lag_information = 1 / prior.lag_s**2
-    for stage in FINAL:
+    for stage in JOINTLY:
         observations = [thinned(observe(stage.blur_px, stage.frames), stage.most) for observe in observes]
+        moves = [np.zeros(len(e.names)) for e in estimates]
         for _ in range(stage.steps):
             fits = _fits(observations, estimates, guesses, prior, stage)
             pull = lag_information * (guesses[0].lag_s - estimates[0].lag_s)
             steps = solve_joint([f.normal for f in fits], lag_information, pull)
-            estimates = [e.moved(STRETCH * step) for e, step in zip(estimates, steps, strict=True)]
-    return _fits(observations, estimates, guesses, prior, FINAL[-1])
+            moves = [STRETCH * step + MOMENTUM * move for step, move in zip(steps, moves, strict=True)]
+            estimates = [e.moved(move) for e, move in zip(estimates, moves, strict=True)]
+    return _fits(observations, estimates, guesses, prior, FINAL)
 
 
 def _fits(
@@ -127,5 +129,5 @@ def _fits(
     def of(i: int) -> Matches:
         return match(observations[i], estimates[i], Search(stage.radius_px))
 
-    matches = agreeing(side_by_side(of, range(len(estimates))), AGREEMENT_PX)
+    matches = agreeing(side_by_side(of, range(len(estimates))), AGREEMENT * stage.scale_px)
     return [_weighed(m, e, g, prior, stage) for m, e, g in zip(matches, estimates, guesses, strict=True)]

@@ -109,4 +109,4 @@ def _observe(
     if pinned is not None:  # seen from there and moved far away, points say nothing about translation or lag
         points, along = (points - pinned) * FAR_AWAY, (along - pinned) * FAR_AWAY
     numbers = scene.index * NUMBERS_A_VIEW + np.arange(len(points))
-    return Observation(scene.index, stamp_ns, image, points, along, velocities, numbers)
+    return Observation(scene.index, stamp_ns, image, points, along, velocities, numbers, scene.landmarks.doubt)

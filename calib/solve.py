@@ -14,6 +14,7 @@ from heatnet.calib.matching import GradientImage, Search, search
 from heatnet.calib.parameters import Estimate, Prior
 
 Array = NDArray[np.float64]
+DOUBTED_PX = 0.2  # of displacement by doubtful depth, at which a match is worth half
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Observation:
     along: Array  # (N, 3) likewise
     velocities: Array  # (N, 3) m/s in cam0
     numbers: NDArray[np.int64]  # (N,) of the landmarks: the same one has the same in every camera and frame
+    doubt: Array  # (N,) share by which the depth may well be wrong
     worth: float = 1.0  # how many landmarks each of these stands for
 
     def thinned(self, every: int) -> "Observation":
@@ -34,7 +36,7 @@ class Observation:
         if every == 1:
             return self
         keep = slice(None, None, every)
-        arrays = {name: getattr(self, name)[keep] for name in ("points", "along", "velocities", "numbers")}
+        arrays = {name: getattr(self, name)[keep] for name in ("points", "along", "velocities", "numbers", "doubt")}
         return replace(self, **arrays, worth=self.worth * every)
 
 
@@ -82,9 +84,19 @@ def _match_one(observation: Observation, estimate: Estimate, config: Search) -> 
     index = inside[hit]
     derivative = estimate.jacobian(placed[index], observation.velocities[index])
     across = np.einsum("ni,nip->np", normals[hit], derivative)
-    views, worth = np.full(len(index), observation.view), np.full(len(index), observation.worth)
+    views = np.full(len(index), observation.view)
+    worth = observation.worth / (1 + (_by_depth_px(observation, estimate, index, across) / DOUBTED_PX) ** 2)
     depths, numbers = placed[index, 2], observation.numbers[index]
     return Matches(offsets[hit], across, pixels[index], normals[hit], depths, views, worth, numbers, tried=len(inside))
+
+
+def _by_depth_px(observation: Observation, estimate: Estimate, index: NDArray[np.int64], across: Array) -> Array:
+    """How far (M,) across their edges the landmarks of `index` may lie elsewhere because their depth is doubted.
+
+    The farther a thermal camera is from the left RGB camera, the more.
+    """
+    rays = observation.points[index] @ estimate.cam_from_cam0.rotation.T  # in the direction in which depth may change
+    return observation.doubt[index] * np.einsum("ni,ni->n", across[:, 3:6], rays)
 
 
 def agreeing(matches: Sequence[Matches], scale_px: float) -> list[Matches]:

@@ -119,12 +119,31 @@ def test_edges_found_again_in_the_right_image_know_their_depth(rig: Rig, views: 
     sharp = sharpen_depth(wrong, *rig.rgb, view.right, EdgeConfig())
     truth = true_depth(matched.points)
     moved = sharp.points[:, 2] != wrong.points[:, 2]
+    assert (sharp.doubt == 0).mean() > 0.8
     assert moved.mean() > 0.4
     before, after = (np.abs(points.points[:, 2] / truth - 1)[moved] for points in (matched, sharp))
     assert np.median(after) < 0.5 * np.median(before)
     assert abs(np.median((sharp.points[:, 2] / truth - 1)[moved])) < 0.002
     pixels, _ = rig.rgb_left.camera.project(sharp.points)
     assert np.allclose(pixels, sharp.pixels, atol=1e-6)
+
+
+def test_depth_of_edges_that_are_not_where_it_puts_them_in_the_right_image_is_doubted(rig: Rig, views: Views) -> None:
+    view = views.views[0]
+    assert view.right is not None
+    edges = find_edges(view.left, EdgeConfig())
+    matched = place_edges(edges, rig.rgb_left, StereoDepth(*rig.rgb).match(view.left, view.right))
+    cam0 = rig.rgb_left.cam_from_cam0
+    ends = [rig.rgb_left.camera.project(cam0.apply(p))[0] for p in (matched.points, matched.along)]
+    tangents = (ends[1] - ends[0]) / np.linalg.norm(ends[1] - ends[0], axis=1)[:, None]
+    some = np.arange(len(matched)) % 2 == 0  # half of the depths belong to another surface
+    factor = np.where(some, 1.6, 1.0)[:, None]
+    wrong = replace(matched, points=matched.points * factor, along=matched.along * factor)
+    sharp = sharpen_depth(wrong, *rig.rgb, view.right, EdgeConfig())
+    upright, level = np.abs(tangents[:, 1]) > 0.8, np.abs(tangents[:, 1]) < 0.2
+    assert (sharp.doubt > 0)[upright & ~some].mean() < 0.3
+    assert (sharp.doubt > 0)[upright & some].mean() > 0.65  # by chance another edge is met
+    assert (sharp.doubt > 0)[level].mean() < 0.05
 
 
 def test_edges_beside_saturated_pixels_are_left_out() -> None:
