@@ -269,13 +269,62 @@ def check(
     show_default=True,
     help="auto: by blocks of time in each drive, with a margin.",
 )
+@click.option(
+    "--fractions",
+    type=(click.FloatRange(0), click.FloatRange(0), click.FloatRange(0)),
+    default=(0.7, 0.15, 0.15),
+    show_default=True,
+    metavar="TRAIN VAL TEST",
+    help="Of a drive, with --split auto.",
+)
+@click.option(
+    "--margin", "margin_s", type=click.FloatRange(0), default=2.0, show_default=True, help="Seconds between two splits."
+)
 @click.option("--domain", type=click.Choice(["day", "night"]), help="Instead of asking the sun.")
+@click.option(
+    "--twilight",
+    type=click.Choice(["day", "night", "drop"]),
+    default="day",
+    show_default=True,
+    help="What the time between day and night counts as.",
+)
+@click.option("--day-above", "day_deg", default=0.0, show_default=True, metavar="DEG", help="Elevation of the sun.")
+@click.option(
+    "--night-below", "night_deg", default=-6.0, show_default=True, metavar="DEG", help="Elevation of the sun."
+)
+@click.option(
+    "--tolerance",
+    "tolerance_ms",
+    type=click.FloatRange(0),
+    metavar="MS",
+    help="That images of a pair may be apart.  [default: half the frame interval]",
+)
 @click.option(
     "--depth",
     type=click.Choice(["auto", "stereo", "lidar", "fused", "plane", "infinite"]),
     default="auto",
     show_default=True,
     help="What thermal is aligned by; fused: LiDAR and stereo; auto: those of them that there are.",
+)
+@click.option(
+    "--plane",
+    "plane_m",
+    type=click.FloatRange(0, min_open=True),
+    default=15.0,
+    show_default=True,
+    metavar="M",
+    help="How far everything is with --depth plane.",
+)
+@click.option("--width", type=click.IntRange(16), default=960, show_default=True, help="Pixels of the whole RGB image.")
+@click.option(
+    "--crop",
+    type=(click.IntRange(0), click.IntRange(0), click.IntRange(1), click.IntRange(1)),
+    metavar="LEFT TOP WIDTH HEIGHT",
+    help="Of the image scaled to --width.  [default: the columns that thermal covers]",
+)
+@click.option("--thermal", multiple=True, metavar="TOPIC", help="Count this topic as thermal (repeatable).")
+@click.option(
+    "--thermal-camera", metavar="CAM", help="Name in the rig file.  [default: the one nearest to the left RGB camera]"
 )
 @click.option(
     "--thermal-range",
@@ -300,8 +349,19 @@ def build_dataset(
     calibration: Path,
     output: Path,
     split: str,
+    fractions: tuple[float, float, float],
+    margin_s: float,
     domain: str | None,
+    twilight: str,
+    day_deg: float,
+    night_deg: float,
+    tolerance_ms: float | None,
     depth: str,
+    plane_m: float,
+    width: int,
+    crop: tuple[int, int, int, int] | None,
+    thermal: tuple[str, ...],
+    thermal_camera: str | None,
     thermal_range: tuple[float, float] | None,
     compression: str,
     right: bool,
@@ -316,15 +376,26 @@ def build_dataset(
     \b
     heatnet build-dataset day.bag night.bag --calibration calibration.yaml -o dataset
     heatnet build-dataset other_street.bag --calibration calibration.yaml -o dataset --split test
+    heatnet build-dataset day.bag --calibration calibration.yaml -o small --width 480 --crop 64 0 352 160
     """
+    from heatnet.dataset_tools.align import GridConfig
     from heatnet.dataset_tools.build import BuildConfig
     from heatnet.dataset_tools.build import build_dataset as run
+    from heatnet.dataset_tools.splits import SplitConfig
+    from heatnet.dataset_tools.sun import DomainConfig
     from heatnet.dataset_tools.tasks import Crew
 
     config = BuildConfig(
         split=split,  # type: ignore[arg-type]
         domain=domain,  # type: ignore[arg-type]
+        sun=DomainConfig(day_deg, night_deg, twilight),  # type: ignore[arg-type]
         depth=depth,  # type: ignore[arg-type]
+        plane_m=plane_m,
+        grid=GridConfig(width, crop),
+        splits=SplitConfig(fractions, round(margin_s * 1e9)),
+        thermal_topics=thermal,
+        thermal_camera=thermal_camera,
+        tolerance_ms=tolerance_ms,
         thermal_range=thermal_range,
         compression=compression,  # type: ignore[arg-type]
         right=right,

@@ -6,8 +6,8 @@ DRIVE is a folder that `heatnet simulate` made; its world is built again, so tha
 true point in space and it is known whether the thermal camera sees that point. The rig is the true one. Printed, over
 all pixels from 3 m on that lie within the thermal image: how far the pixel's place in the thermal image is off (pixels
 of the training grid), where the dataset says that it is valid; and, of those marked as hidden, how many are
-(precision) and of the hidden ones how many are marked (recall): pixel by pixel, and within a pixel (a neighbouring pixel
-counts too), which is what a thermal image tells: its pixels are as large as those of the grid. A pixel is hidden where
+(precision) and of the hidden ones how many are marked (recall): pixel by pixel, and within a pixel (a neighbour counts
+too), which is what a thermal image tells: its pixels are as large as those of the grid. A pixel is hidden where
 thermal sees another point in its place, nearer, that in the grid lies a pixel or more beside it.
 """
 

@@ -96,8 +96,10 @@ class View:
         size. With a fourth channel it takes half the time.
         """
         _check_size(self.camera, image)
-        part = image.rgb(*self._parts) if isinstance(image, Mosaic) else image[self._parts]
-        four = cv2.cvtColor(_shrunk(part, self._box), cv2.COLOR_RGB2RGBA)
+        if isinstance(image, Mosaic):
+            four = _shrunk(image.rgba(*self._parts), self._box)
+        else:
+            four = cv2.cvtColor(_shrunk(image[self._parts], self._box), cv2.COLOR_RGB2RGBA)
         rendered = cv2.remap(four, *self._maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(cv2.cvtColor(rendered, cv2.COLOR_RGBA2RGB), np.uint8)
 

@@ -21,7 +21,7 @@ from heatnet.dataset_tools.recording import read_recorded_rig, refuse_doubles
 from heatnet.dataset_tools.samples import DepthChoice, SampleMaker, need
 from heatnet.dataset_tools.shards import ShardInfo, ShardRecord, samples_per_shard
 from heatnet.dataset_tools.splits import SplitConfig, assign_splits, drive_ranges
-from heatnet.dataset_tools.sun import Twilight
+from heatnet.dataset_tools.sun import DomainConfig
 from heatnet.dataset_tools.tasks import Crew, MakerConfig, ShardPlan, Task, divide, run_tasks
 from heatnet.dataset_tools.writer import DatasetWriter, content_key, open_writer
 from heatnet.errors import DatasetError, RecordingError
@@ -39,12 +39,13 @@ class BuildConfig:
 
     split: Literal["auto", "train", "val", "test"] = "auto"
     domain: Literal["day", "night"] | None = None  # None: by the sun
-    twilight: Twilight = "day"
+    sun: DomainConfig = field(default_factory=DomainConfig)
     depth: DepthChoice = "auto"
     plane_m: float = 15.0  # distance of the plane that depth "plane" puts everything on
     grid: GridConfig = field(default_factory=GridConfig)
     splits: SplitConfig = field(default_factory=SplitConfig)
-    thermal_camera: str | None = None
+    thermal_topics: tuple[str, ...] = ()  # that count as thermal, whatever their name says
+    thermal_camera: str | None = None  # name in the rig file; None: the one nearest to the left RGB camera
     tolerance_ms: float | None = None
     salvage: bool = False  # use what can be read of a damaged recording
     compression: Compression = "none"
@@ -79,7 +80,7 @@ def build_dataset(
     the disk refuses (finished shards stay).
     """
     _check(recordings, config)
-    rig = read_recorded_rig(calibration, recordings[0])
+    rig = read_recorded_rig(calibration, recordings[0], config.thermal_topics)
     how = MakerConfig(
         rig, config.grid, config.depth, config.plane_m, config.thermal_camera, config.right, config.compression
     )
@@ -139,12 +140,18 @@ def _check(recordings: Sequence[Path], config: BuildConfig) -> None:
     refuse_doubles(recordings)
     if config.split not in ("auto", *SPLITS) or config.domain not in (None, *DOMAINS):
         raise DatasetError(f"split {config.split!r} or domain {config.domain!r} is unknown")
+    if config.sun.day_above_deg < config.sun.night_below_deg:
+        raise DatasetError(
+            f"day above {config.sun.day_above_deg:g} and night below {config.sun.night_below_deg:g} overlap"
+        )
+    if not sum(config.splits.fractions):
+        raise DatasetError("the fractions of train, val and test are all 0")
 
 
 def _plans(recordings: Sequence[Path], rig: Rig, config: BuildConfig, lag_ns: int) -> list[RecordingPlan]:
     tolerance = None if config.tolerance_ms is None else round(config.tolerance_ms * 1e6)
     how = PlanConfig(
-        tolerance, config.domain, config.twilight, "yes" if config.right else need(config.depth, "stereo"), lag_ns,
+        tolerance, config.domain, config.sun, "yes" if config.right else need(config.depth, "stereo"), lag_ns,
         config.thermal_camera, config.salvage, need(config.depth, "lidar"),
     )  # fmt: skip
     plans = [plan_recording(path, rig, how) for path in track(recordings, "synchronise")]

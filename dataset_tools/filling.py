@@ -1,7 +1,7 @@
 """Depth for every pixel of the grid out of what stereo and LiDAR know.
 
-A matcher leaves holes, most of them beside near things where only one camera sees, and blurs outlines by some pixels.
-Both matter for what hides what from the thermal camera. Of the sky it says anything.
+A matcher leaves holes and blurs outlines by some pixels, which matters for what hides what from the thermal camera; of
+the sky it says anything.
 """
 
 import cv2
@@ -18,24 +18,18 @@ OUTLINE_PX, OUTLINE_WEIGHT = 11, 0.05  # within this window of an outline the pi
 SNAP_PX, SNAP_PER_M = 7, 0.03  # between two depths there is none: within this window one of the two is taken
 SKYLINE_PX = 5  # parallax of what stands before the sky
 BEFORE_SKY_PER_M = 0.2  # what is nearer than 5 m stands before the sky, or thermal is mistaken
-SLACK, SLACK_PX = 1.3, 4  # how much wider a hole may be than what stereo cannot see beside an outline
 
 
-def filled_depth(
-    inverse_m: Map, guide: NDArray[np.uint8], disparity_px_m: float = 0.0, sky: NDArray[np.bool_] | None = None
-) -> Depth:
+def filled_depth(inverse_m: Map, guide: NDArray[np.uint8], sky: NDArray[np.bool_] | None = None) -> Depth:
     """Depth (H, W) from inverse depth (H, W): the unknown (NaN) filled, noise taken out, along the edges of an RGB
     image (H, W, 3).
 
-    What is much farther than all around it is a reflection in glass or car paint, and taken for unknown. A hole beside
-    something near is what the right camera (at `disparity_px_m` / depth pixels of disparity) does not see: it is as far
-    as what is behind. Where `sky` (H, W) is told, only what is near is believed. Inverse depth is smoothed with what is
-    known as weight (fast global smoother, Min et al. 2014), and sharpened where two depths meet. Where nothing is known
-    far and wide, it is sky.
+    What is much farther than all around it is a reflection in glass or car paint, and taken for unknown. Where `sky`
+    (H, W) is told, only what is near is believed. Inverse depth is smoothed with what is known as weight (fast global
+    smoother, Min et al. 2014), and sharpened where two depths meet. Where nothing is known far and wide, it is sky.
     """
     inverse, known, far = _with_sky(inverse_m, sky)
-    trusted = known & ((inverse > _coarsely_smoothed(inverse, known, guide) - REFLECTION_PER_M) | far)
-    inverse, known = _background_filled(inverse, trusted, disparity_px_m)
+    known &= (inverse > _coarsely_smoothed(inverse, known, guide) - REFLECTION_PER_M) | far
     weight = known.astype(np.float32)
     weight[_range(inverse, OUTLINE_PX)[0] > STEP_PER_M] *= OUTLINE_WEIGHT
     sharp = _snapped(_smoothed(inverse, weight, guide, SECOND))
@@ -69,25 +63,9 @@ def _coarsely_smoothed(inverse: Map, known: NDArray[np.bool_], guide: NDArray[np
 
 
 def _smoothed(values: Map, weight: Map, guide: NDArray[np.uint8], how: tuple[float, float]) -> Map:
-    above, below = (cv2.ximgproc.fastGlobalSmootherFilter(guide, image, *how) for image in (values * weight, weight))
+    smoother = cv2.ximgproc.createFastGlobalSmootherFilter(guide, *how)
+    above, below = smoother.filter(values * weight), smoother.filter(weight)
     return np.asarray(above / np.maximum(below, 1e-6), np.float32)
-
-
-def _background_filled(inverse: Map, known: NDArray[np.bool_], disparity_px_m: float) -> tuple[Map, NDArray[np.bool_]]:
-    """Holes that are as wide as stereo leaves them beside an outline take the farther depth of their row's two ends."""
-    width = inverse.shape[1]
-    columns = np.broadcast_to(np.arange(width), inverse.shape)
-    before = np.maximum.accumulate(np.where(known, columns, -1), axis=1)
-    after = np.minimum.accumulate(np.where(known, columns, width)[:, ::-1], axis=1)[:, ::-1]
-    rows, holes = np.nonzero(~known & (before >= 0) & (after < width))
-    first, last = before[rows, holes], after[rows, holes]
-    left, right = inverse[rows, first], inverse[rows, last]
-    seen_by_one = last - first - 1 <= SLACK * disparity_px_m * np.abs(left - right) + SLACK_PX
-    rows, holes = rows[seen_by_one], holes[seen_by_one]
-    filled, now_known = inverse.copy(), known.copy()
-    filled[rows, holes] = np.minimum(left, right)[seen_by_one]
-    now_known[rows, holes] = True
-    return filled, now_known
 
 
 def _snapped(inverse: Map) -> Map:

@@ -17,7 +17,7 @@ from heatnet.dataset_tools.labels import LabelFile, find_labels
 from heatnet.dataset_tools.recording import Fix, Recording, open_whole, read_trajectory, resolve_topic
 from heatnet.dataset_tools.rhythm import Rhythm, rhythm
 from heatnet.dataset_tools.splits import MARGIN
-from heatnet.dataset_tools.sun import Place, Twilight, domain_of
+from heatnet.dataset_tools.sun import DomainConfig, Place, domain_of
 from heatnet.dataset_tools.sweeps import choose_sweeps
 from heatnet.dataset_tools.sync import Sets, synchronise
 from heatnet.dataset_tools.writer import plain_name
@@ -101,7 +101,7 @@ class PlanConfig:
 
     tolerance_ns: int | None = None  # None: half the frame interval
     domain: str | None = None  # day or night for all, whatever the sun says
-    twilight: Twilight = "day"  # what the sun between 0 and -6 degrees counts as
+    sun: DomainConfig = field(default_factory=DomainConfig)
     stereo: Need = "yes"  # whether a set needs a right RGB image, for the depth
     thermal_lag_ns: int = 0  # how much later than its stamp says a thermal image was exposed
     thermal_camera: str | None = None  # name in the rig file; None: the one nearest to the left RGB camera
@@ -223,6 +223,6 @@ def _with_domains(plan: RecordingPlan, config: PlanConfig) -> RecordingPlan:
             "that are no UTC; say which it is with --domain day or --domain night"
         )
     plan = plan.kept(~unknown, {"stamp is no UTC time": int(unknown.sum())})
-    domains = np.array([domain_of(float(e), config.twilight) or "" for e in plan.elevations_deg], dtype="U6")
+    domains = np.array([domain_of(float(e), config.sun) or "" for e in plan.elevations_deg], dtype="U6")
     dropped = domains == ""
     return replace(plan, domains=domains).kept(~dropped, {"twilight": int(dropped.sum())})

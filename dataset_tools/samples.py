@@ -111,18 +111,17 @@ class SampleMaker:
         A LiDAR is believed before stereo: it knows surfaces better, stereo knows more of them. Of what a set lacks
         nothing is known; where it lacks both, all is at one distance.
         """
-        known, disparity_px_m = np.full(self.grid.resolution[::-1], np.nan, np.float32), 0.0
+        known = np.full(self.grid.resolution[::-1], np.nan, np.float32)
         flat = True
         if self.stereo is not None and "right" in images:
             known, flat = self.stereo.inverse_depth(_recorded(images["rgb"]), _recorded(images["right"])), False
-            disparity_px_m = self.stereo.disparity_px_m
         if self.lidar is not None and "sweep" in images:
             moving, left = CamMotion(trajectory, self.rig.body), self.alignment.left
             by_lidar = sweep_inverse_depth(images["sweep"], self.lidar, left, self.grid, stamp_ns, moving)
             known, flat = np.where(np.isfinite(by_lidar), by_lidar, known), False
         if flat:
             return flat_depth(self.grid, min(self.distance_m, 1e6))
-        return filled_depth(known, rgb, disparity_px_m, self._sky(_counts(images["thermal"]), motion))
+        return filled_depth(known, rgb, self._sky(_counts(images["thermal"]), motion))
 
     def _sky(self, counts: NDArray[Any], motion: Rigid) -> NDArray[np.bool_]:
         there = self.alignment.warp(counts, flat_depth(self.grid, SKY_M), motion)

@@ -22,6 +22,7 @@ NEAREST_M = 2.0
 BORDER_PX = 6  # raw rows at either end: half a block of the matcher
 LEAST_DISPARITY_PX = 0.125  # below, depth is not known at all
 BLOCK_PX, SPECKLE_PX = 3, 20
+SLACK, SLACK_PX = 1.3, 2  # how much wider a hole may be than what the right camera does not see beside an outline
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,6 @@ class GridStereo:
     left: RigCamera
     right: RigCamera
     grid: Camera
-    disparity_px_m: float = field(init=False)  # pixels of the grid, at a metre
     _disparities: int = field(init=False, repr=False)
     _box: int = field(init=False, repr=False)  # raw pixels to a matched one
     _maps: tuple[tuple[Map, Map], ...] = field(init=False, repr=False)  # of the shrunk left and right image
@@ -65,7 +65,6 @@ class GridStereo:
             maps.append(tuple(shrunk.T.reshape(2, *x.shape)))
         shape = self.grid.resolution[::-1]
         for name, value in (
-            ("disparity_px_m", float(self.grid.intrinsics[0]) * pair.baseline_m),
             ("_disparities", disparities),
             ("_box", box),
             ("_maps", tuple(maps)),
@@ -76,7 +75,10 @@ class GridStereo:
             object.__setattr__(self, name, value)
 
     def inverse_depth(self, left: NDArray[np.uint8] | Mosaic, right: NDArray[np.uint8] | Mosaic) -> Map:
-        """Inverse depth z (H, W) in the left camera frame of a pair of raw images, NaN where unknown."""
+        """Inverse depth z (H, W) in the left camera frame of a pair of raw images, NaN where unknown.
+
+        What only the left camera sees, beside something near, is as far as what is behind.
+        """
         images = (_grey(image, self._box) for image in (left, right))
         pair = (cv2.remap(i, *m, cv2.INTER_LINEAR) for i, m in zip(images, self._maps, strict=True))
         matcher = cv2.StereoSGBM.create(
@@ -91,10 +93,27 @@ class GridStereo:
             speckleRange=2,
             mode=cv2.STEREO_SGBM_MODE_SGBM_3WAY,
         )
-        disparity = matcher.compute(*pair)[:, self._disparities :].astype(np.float32) / 16
+        matched = matcher.compute(*pair)[:, self._disparities :]
+        disparity = np.asarray(matched, np.float32) / np.float32(16)
+        disparity = _background_filled(disparity, disparity >= LEAST_DISPARITY_PX)
         disparity[self._border] = 0
         found = np.asarray(cv2.remap(disparity, *self._places, cv2.INTER_NEAREST), np.float32)
         return np.where(found >= LEAST_DISPARITY_PX, found * self._inverse, np.float32(np.nan))
+
+
+def _background_filled(disparity: Map, known: NDArray[np.bool_]) -> Map:
+    """Holes as wide as the step between their two ends take the farther end's disparity."""
+    width = disparity.shape[1]
+    columns = np.broadcast_to(np.arange(width, dtype=np.int32), disparity.shape)
+    before = np.maximum.accumulate(np.where(known, columns, -1), axis=1)
+    after = np.minimum.accumulate(np.where(known, columns, width)[:, ::-1], axis=1)[:, ::-1]
+    rows, holes = np.nonzero(~known & (before >= 0) & (after < width))
+    first, last = before[rows, holes], after[rows, holes]
+    left, right = disparity[rows, first], disparity[rows, last]
+    seen_by_one = last - first - 1 <= SLACK * np.abs(left - right) + SLACK_PX
+    filled = disparity.copy()
+    filled[rows[seen_by_one], holes[seen_by_one]] = np.minimum(left, right)[seen_by_one]
+    return filled
 
 
 def _grey(image: NDArray[np.uint8] | Mosaic, box: int) -> NDArray[np.uint8]:

@@ -61,15 +61,24 @@ class Place:
         return sun_elevation_deg(float(self.latitudes_deg[i]), float(self.longitudes_deg[i]), stamp_ns)
 
 
-def domain_of(elevation_deg: float, twilight: Twilight = "day") -> str | None:
-    """ "day" above 0 degrees, "night" below -6, between them what `twilight` says; None where it says drop.
+@dataclass(frozen=True)
+class DomainConfig:
+    """What elevations of the sun's centre (degrees) count as."""
+
+    day_above_deg: float = DAY_ABOVE_DEG
+    night_below_deg: float = NIGHT_BELOW_DEG
+    twilight: Twilight = "day"  # what is between the two
+
+
+def domain_of(elevation_deg: float, config: DomainConfig = DomainConfig()) -> str | None:
+    """ "day", "night", or None where twilight is to be dropped.
 
     Raises ValueError for NaN: then nobody but the user can tell.
     """
     if math.isnan(elevation_deg):
         raise ValueError("the sun's elevation is not known")
-    if elevation_deg > DAY_ABOVE_DEG:
+    if elevation_deg > config.day_above_deg:
         return "day"
-    if elevation_deg < NIGHT_BELOW_DEG:
+    if elevation_deg < config.night_below_deg:
         return "night"
-    return None if twilight == "drop" else twilight
+    return None if config.twilight == "drop" else config.twilight

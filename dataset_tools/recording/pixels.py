@@ -55,6 +55,12 @@ class Mosaic:
         """RGB (h, w, 3) of a part that begins at an even row and column; its outermost pixels know no neighbours."""
         return to_rgb(self.pixels[rows, columns], self.layout)
 
+    def rgba(self, rows: slice = slice(None), columns: slice = slice(None)) -> NDArray[np.uint8]:
+        """The same with a fourth channel (h, w, 4) of 255: what comes next takes less time with it."""
+        pattern = self.layout.removeprefix("bayer_").upper()
+        code = getattr(cv2, f"COLOR_Bayer{pattern}2RGBA")
+        return np.asarray(cv2.cvtColor(self.pixels[rows, columns], code), np.uint8)
+
 
 def decode_raw(raw: RawImage, mosaics: bool = False) -> Pixels:
     """Pixels of `raw`: (H, W, 3) uint8 RGB, (H, W) uint8, or (H, W) native uint16 for mono16; not to be written to.

@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 import numpy as np
 import pytest
 
-from heatnet.dataset_tools.sun import Place, domain_of, sun_elevation_deg
+from heatnet.dataset_tools.sun import DomainConfig, Place, domain_of, sun_elevation_deg
 
 
 def almanac_elevation_deg(latitude_deg: float, longitude_deg: float, stamp_ns: int) -> float:
@@ -79,6 +79,8 @@ def test_the_place_nearest_in_time_counts() -> None:
 
 def test_day_is_above_the_horizon_and_night_below_civil_twilight() -> None:
     assert domain_of(0.1) == "day" and domain_of(-6.1) == "night"
-    assert [domain_of(-3.0, twilight) for twilight in ("day", "night", "drop")] == ["day", "night", None]
+    assert [domain_of(-3.0, DomainConfig(twilight=t)) for t in ("day", "night", "drop")] == ["day", "night", None]
+    shifted = DomainConfig(5.0, 2.0, "drop")
+    assert [domain_of(elevation, shifted) for elevation in (5.1, 3.0, 1.9)] == ["day", None, "night"]
     with pytest.raises(ValueError, match="not known"):
         domain_of(float("nan"))
