@@ -11,28 +11,28 @@ from numpy.typing import NDArray
 Map = NDArray[np.float32]
 Depth = NDArray[np.float64]
 FARTHEST_M = 1000.0  # depth of the sky: parallax below a thousandth of a pixel
-REFLECTION_PER_M = 0.02  # farther than its surroundings by more than this, in inverse metres
-FIRST, SECOND = (100.0, 5.0), (300.0, 8.0)  # how far smoothing reaches, and from which step in grey on it stops
+REFLECTION_PER_M = 0.05  # farther than its surroundings by more than this, in inverse metres
+COARSE, FINE = (25.0, 5.0), (8.0, 4.0)  # how far smoothing reaches, and from which step in grey on it stops
 STEP_PER_M = 0.02  # a step of inverse depth by more than this is an outline, which the matcher knows to some pixels
-OUTLINE_PX, OUTLINE_WEIGHT = 11, 0.05  # within this window of an outline the picture has more to say than the matcher
+OUTLINE_PX, OUTLINE_WEIGHT = 7, 0.1  # within this window of an outline the picture has more to say than the matcher
 SNAP_PX, SNAP_PER_M = 7, 0.03  # between two depths there is none: within this window one of the two is taken
 SKYLINE_PX = 5  # parallax of what stands before the sky
 BEFORE_SKY_PER_M = 0.2  # what is nearer than 5 m stands before the sky, or thermal is mistaken
 
 
 def filled_depth(inverse_m: Map, guide: NDArray[np.uint8], sky: NDArray[np.bool_] | None = None) -> Depth:
-    """Depth (H, W) from inverse depth (H, W): the unknown (NaN) filled, noise taken out, along the edges of an RGB
-    image (H, W, 3).
+    """Depth (H, W) from inverse depth (H, W), the unknown (NaN) filled along the edges of an RGB image (H, W, 3).
 
     What is much farther than all around it is a reflection in glass or car paint, and taken for unknown. Where `sky`
-    (H, W) is told, only what is near is believed. Inverse depth is smoothed with what is known as weight (fast global
-    smoother, Min et al. 2014), and sharpened where two depths meet. Where nothing is known far and wide, it is sky.
+    (H, W) is told, only what is near is believed. What is known stays as it is but for outlines: there, and where
+    nothing is known, inverse depth is smoothed with what is known as weight (fast global smoother, Min et al. 2014),
+    and sharpened where two depths meet. Where nothing is known far and wide, it is sky.
     """
     inverse, known, far = _with_sky(inverse_m, sky)
-    known &= (inverse > _coarsely_smoothed(inverse, known, guide) - REFLECTION_PER_M) | far
-    weight = known.astype(np.float32)
-    weight[_range(inverse, OUTLINE_PX)[0] > STEP_PER_M] *= OUTLINE_WEIGHT
-    sharp = _snapped(_smoothed(inverse, weight, guide, SECOND))
+    known &= (inverse > _smoothed(inverse, known.astype(np.float32), guide, COARSE) - REFLECTION_PER_M) | far
+    outline = _range(np.where(known, inverse, np.float32(0)), OUTLINE_PX)[0] > STEP_PER_M
+    weight = np.where(outline, np.float32(OUTLINE_WEIGHT), np.float32(1)) * known
+    sharp = _snapped(np.where(known & ~outline, inverse, _smoothed(inverse, weight, guide, FINE)))
     filled: Depth = 1.0 / np.maximum(sharp, 1.0 / FARTHEST_M).astype(np.float64)
     return filled
 
@@ -52,20 +52,16 @@ def _with_sky(inverse_m: Map, sky: NDArray[np.bool_] | None) -> tuple[Map, NDArr
     return np.where(known, inverse_m, np.float32(0)), known | far, far
 
 
-def _coarsely_smoothed(inverse: Map, known: NDArray[np.bool_], guide: NDArray[np.uint8]) -> Map:
+def _smoothed(inverse: Map, weight: Map, guide: NDArray[np.uint8], how: tuple[float, float]) -> Map:
     """At half the size, in a quarter of the time."""
     size = inverse.shape[::-1]
     half = size[0] // 2 or 1, size[1] // 2 or 1
-    weight = cv2.resize(known.astype(np.float32), half, interpolation=cv2.INTER_AREA)
-    values = cv2.resize(inverse, half, interpolation=cv2.INTER_AREA) / np.maximum(weight, 1e-6)
-    smooth = _smoothed(values, weight, cv2.resize(guide, half, interpolation=cv2.INTER_AREA), FIRST)  # type: ignore[arg-type]
-    return np.asarray(cv2.resize(smooth, size, interpolation=cv2.INTER_LINEAR), np.float32)
-
-
-def _smoothed(values: Map, weight: Map, guide: NDArray[np.uint8], how: tuple[float, float]) -> Map:
-    smoother = cv2.ximgproc.createFastGlobalSmootherFilter(guide, *how)
-    above, below = smoother.filter(values * weight), smoother.filter(weight)
-    return np.asarray(above / np.maximum(below, 1e-6), np.float32)
+    small = np.asarray(cv2.resize(guide, half, interpolation=cv2.INTER_AREA), np.uint8)
+    smoother = cv2.ximgproc.createFastGlobalSmootherFilter(small, *how)
+    above, below = (
+        smoother.filter(cv2.resize(values, half, interpolation=cv2.INTER_AREA)) for values in (inverse * weight, weight)
+    )
+    return np.asarray(cv2.resize(above / np.maximum(below, 1e-6), size, interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _snapped(inverse: Map) -> Map:
