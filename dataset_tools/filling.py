@@ -47,7 +47,7 @@ def _with_sky(inverse_m: Map, sky: NDArray[np.bool_] | None) -> tuple[Map, NDArr
         return np.where(known, inverse_m, np.float32(0)), known, np.zeros_like(known)
     window = np.ones((SKYLINE_PX, SKYLINE_PX), np.uint8)
     near = known & (inverse_m > BEFORE_SKY_PER_M)
-    far = (cv2.erode(sky.view(np.uint8), window) > 0) & ~near
+    far = cv2.erode(sky.view(np.uint8), window) > 0
     known &= near | (cv2.dilate(sky.view(np.uint8), window) == 0)
     return np.where(known, inverse_m, np.float32(0)), known | far, far
 

@@ -80,6 +80,13 @@ def test_another_thermal_camera_is_taken_by_name_and_wrong_names_are_refused(dri
     assert result.exit_code == 1 and f"no thermal camera cam7; it has {name}" in result.stderr
 
 
+def test_a_topic_counts_as_thermal_where_told(drive: Path, tmp_path: Path) -> None:
+    options = ("--width", 240, "--depth", "plane", "--thermal-camera", "cam1")
+    assert "no thermal camera cam1" in build(drive, tmp_path / "no", *options).stderr
+    dataset = built(drive, tmp_path / "out", *options, "--thermal", "/rgb_right")
+    assert dataset.manifest.provenance[0]["topics"]["thermal"] == "/rgb_right"
+
+
 def test_fractions_and_margin_cut_a_drive(tmp_path: Path) -> None:
     write_calibration(tmp_path / "rig.yaml")
     drive = make_recording(tmp_path, frames=12)
