@@ -54,6 +54,7 @@ ROWS = {
     "+ threshold": Row(("adapt.threshold=0.7",)),
     "without rare classes": Row(("adapt.rare_classes=0",)),
     "+ class mix": Row(("adapt.class_mix=0.5",)),
+    "+ paste": Row(("adapt.paste=0.5",)),
     "+ complementary masks": Row(("adapt.complementary_mask=0.5",)),
     "+ masked consistency": Row(("adapt.masked_consistency=0.5", "adapt.threshold=0.5")),
     "without night style": Row(("augment.night_like=0.3", "augment.night_style=0")),

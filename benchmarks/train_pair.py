@@ -89,24 +89,23 @@ def peak_mb() -> float:
 
 def ways(config: TrainConfig) -> dict[str, TrainConfig]:
     """What is compared."""
+    plain = replace(config, precision="fp32")
     found = {
-        "original: in turns, online teacher": replace(config, alternate=True, online_teacher=True, channels_last=False),
-        "default: one shared forward pass": config,
+        "original: in turns, online teacher": replace(plain, alternate=True, online_teacher=True, channels_last=False),
+        "one shared forward pass": plain,
     }
-    if torch.cuda.is_available():
-        found["default with bf16"] = replace(config, precision="bf16")
-    return found
+    return {**found, "the same with bf16: default": config} if torch.cuda.is_available() else found
 
 
 def main() -> None:
     """Measure and print, or be the child that measures memory."""
     torch.set_num_threads(1)
     arguments = sys.argv[1:]
-    child = arguments.pop(0) if arguments and arguments[0].startswith("--memory=") else None
+    alone = arguments.pop(0) if arguments and arguments[0].startswith("--memory=") else None
     count = int(arguments[0]) if arguments else 10
     configs = ways(make_config(arguments[1:]))
-    if child is not None:
-        pair = make_pair(configs[child.removeprefix("--memory=")])
+    if alone is not None:
+        pair = make_pair(configs[alone.removeprefix("--memory=")])
         pair(), pair()
         print(peak_mb())
         return
@@ -117,9 +116,12 @@ def main() -> None:
     for _ in range(count):
         for name, pair in pairs.items():
             times[name].append(seconds(pair))
+    pairs.clear()
     first = median(next(iter(times.values())))
-    for name, found in times.items():
-        memory = float(subprocess.check_output([sys.executable, __file__, f"--memory={name}", *sys.argv[1:]]))
+    command = [sys.executable, __file__]
+    measuring = [subprocess.Popen([*command, f"--memory={n}", *sys.argv[1:]], stdout=subprocess.PIPE) for n in times]
+    for (name, found), child in zip(times.items(), measuring, strict=True):
+        memory = float(child.communicate()[0])
         print(f"{name:36s} {1e3 * median(found):9.1f} ms   {first / median(found):5.2f} x   peak {memory:7.0f} MiB")
 
 

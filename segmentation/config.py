@@ -14,6 +14,7 @@ from heatnet.segmentation.settings import AdaptConfig, AugmentConfig, check
 
 __all__ = ["STAGES", "AdaptConfig", "AugmentConfig", "TrainConfig", "as_plain", "from_plain", "laptop", "read_config"]
 STAGES = ("rgb-teacher", "thermal-teacher", "heatnet")
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 MAPS = ("logits", "layer4", "layer3", "layer2", "layer1", "stem")
 """The maps a critic may look at, in the order in which the original takes them."""
 
@@ -73,14 +74,14 @@ class TrainConfig:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     adapt: AdaptConfig = field(default_factory=AdaptConfig)
     views: bool = False  # eval and predict look at three sizes and mirror images unless they are told not to
-    precision: str = "fp32"
+    precision: str = "auto"  # bf16 on a GPU that has it, else fp32
     channels_last: bool = True
     accumulate: int = 1  # parts that a batch is computed in
     patience: int = 0  # validations without a better one until a stage ends; 0: never
     save_steps: int = 200
     validations: int = 5  # per stage
     validation_frames: int = 200  # at most, of each domain
-    workers: int = 1
+    workers: int = -1  # processes that load; -1: one, for a GPU as many as the cores that are left, 8 at most
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -90,7 +91,7 @@ class TrainConfig:
         check(self.optimizer in ("adamw", "rmsprop"), "optimizer", self.optimizer, "adamw or rmsprop")
         self._check_critics()
         check(self.schedule in ("poly", "halving"), "schedule", self.schedule, "poly or halving")
-        check(self.precision in ("fp32", "bf16", "fp16"), "precision", self.precision, "fp32, bf16 or fp16")
+        check(self.precision in PRECISIONS, "precision", self.precision, f"one of {', '.join(PRECISIONS)}")
         check(0.05 <= self.scale <= 4, "scale", self.scale, "0.05 to 4")
         check(self.batch >= 2, "batch", self.batch, "at least 2 (batch statistics)")
         parts = self.accumulate >= 1 and self.batch % self.accumulate == 0
@@ -107,7 +108,8 @@ class TrainConfig:
             "save_steps",
         ):
             check(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        for name in ("confusion_steps", "warmup_steps", "workers", "seed", "patience"):
+        check(self.workers >= -1, "workers", self.workers, "at least -1")
+        for name in ("confusion_steps", "warmup_steps", "seed", "patience"):
             check(getattr(self, name) >= 0, name, getattr(self, name), "at least 0")
         for name in ("learning_rate", "critic_learning_rate", "clip_norm"):
             check(getattr(self, name) > 0, name, getattr(self, name), "a number above 0")

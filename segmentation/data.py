@@ -1,5 +1,6 @@
 """Pairs of a day frame and a night frame drawn at random, the same for the same number and seed on any worker."""
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -158,7 +159,7 @@ def batches(pairs: Pairs, first_step: int, last_step: int) -> Iterator[Batch]:
         pairs,
         batch_size=size,
         sampler=numbers,
-        num_workers=config.workers if len(numbers) else 0,
+        num_workers=loading_processes(config) if numbers else 0,
         collate_fn=_collate,
         worker_init_fn=_one_thread,
         generator=torch.Generator(),  # else the loader draws from the generator that dropout uses
@@ -169,6 +170,14 @@ def batches(pairs: Pairs, first_step: int, last_step: int) -> Iterator[Batch]:
         yield from loader
     except HeatNetError as error:  # out of a worker it comes with the worker's traceback, its own words last
         raise type(error)(str(error).strip().splitlines()[-1].split(f".{type(error).__name__}: ")[-1]) from error
+
+
+def loading_processes(config: TrainConfig) -> int:
+    """How many processes load: a step on a GPU takes less time than one of them needs for its batch."""
+    if config.workers >= 0:
+        return config.workers
+    cores = (os.cpu_count() or 2) // world_size() - 1
+    return max(1, min(8, cores)) if torch.cuda.is_available() else 1
 
 
 def part_size(config: TrainConfig) -> int:

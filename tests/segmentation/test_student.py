@@ -182,6 +182,9 @@ def test_the_average_follows_weights_and_statistics() -> None:
     layer = torch.nn.BatchNorm1d(3)
     average = Average(layer, 0.9)
     torch.nn.init.constant_(layer.weight, 5.0)
+    layer(torch.rand(4, 3))
+    average.update(layer, 1000)
+    assert average.network.weight.tolist() == pytest.approx([1.4] * 3) and average.network.num_batches_tracked == 1
     for step in range(200):
         average.update(layer, step)
     assert average.network.weight[0].item() == pytest.approx(5.0, abs=1e-3)

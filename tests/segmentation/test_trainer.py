@@ -24,11 +24,11 @@ from heatnet.errors import DatasetError, TrainingError
 from heatnet.segmentation.checkpoint import load_checkpoint
 from heatnet.segmentation.config import TrainConfig, laptop, with_settings
 from heatnet.segmentation.critic import make_critics
-from heatnet.segmentation.data import Batch, Frames, batches
+from heatnet.segmentation.data import Batch, Frames, batches, loading_processes
 from heatnet.segmentation.inference import inference
 from heatnet.segmentation.interrupt import Interrupt
 from heatnet.segmentation.network import NetworkConfig
-from heatnet.segmentation.optimizer import Average, Schedule, Updater, make_schedule
+from heatnet.segmentation.optimizer import Average, Schedule, Updater, autocast, make_schedule
 from heatnet.segmentation.pseudo_labels import LabelStore
 from heatnet.segmentation.pspnet import PSPNet
 from heatnet.segmentation.run_log import read_metrics
@@ -79,6 +79,28 @@ def test_mixed_precision_trains_and_agrees_with_the_full_one(precision: str) -> 
     for _ in range(3):  # fp16 may leave a step out until its scale fits
         student_step(student, batch, config, confuse=True)
     assert not torch.equal(before, student.network.head.classify.weight)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("device", "known", "short"), [("cpu", True, False), ("cuda", True, True), ("cuda", False, False)]
+)
+def test_unasked_a_gpu_that_knows_bf16_computes_in_it_and_nothing_else_does(
+    monkeypatch: pytest.MonkeyPatch, device: str, known: bool, short: bool
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: known)
+    monkeypatch.setattr(torch, "autocast", lambda kind, dtype: contextlib.nullcontext((kind, dtype)))
+    with autocast(TrainConfig(), torch.device(device)) as asked:
+        assert asked == (("cuda", torch.bfloat16) if short else None)
+
+
+def test_unasked_a_gpu_is_fed_by_the_cores_that_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert loading_processes(TrainConfig()) == 1
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    for cores, processes in ((1, 1), (4, 3), (64, 8)):
+        monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
+        assert loading_processes(TrainConfig()) == processes
+    assert loading_processes(TrainConfig(workers=0)) == 0
 
 
 def test_an_overflow_of_fp16_leaves_a_step_out_and_too_many_stop() -> None:
