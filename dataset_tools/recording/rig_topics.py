@@ -36,8 +36,9 @@ def read_recorded_rig(rig_file: Path, recording: Path, thermal_topics: Iterable[
     extra = set(thermal_topics)
     rig = read_rig(rig_file, extra)
     with open_recording(recording) as opened:
-        extra |= {rig[name].topic for name in thermal_cameras(opened, rig)}
-    return read_rig(rig_file, extra)
+        found = {rig[name].topic for name in thermal_cameras(opened, rig)}
+    known = found <= {camera.topic for camera in rig.thermal}
+    return rig if known else read_rig(rig_file, extra | found)
 
 
 def _is_16_bit(recording: Recording, topic: str) -> bool:
