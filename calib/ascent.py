@@ -4,19 +4,16 @@ Under a wide blur the agreement of edges in direction has few peaks, and it need
 directions that each move the image in a way of its own: by turning, zooming, bending.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
+from heatnet.calib.observations import Observations, Observe
 from heatnet.calib.parameters import Estimate, Prior
-from heatnet.calib.refine import Observe
 from heatnet.calib.score import agreement
-from heatnet.calib.solve import Observation, thinned
 
 Array = NDArray[np.float64]
 BLUR_PX = 2.0
-ASKED = 5_000  # landmarks
+ASKED = 4_000  # landmarks
 STEPS_PX = (3.0, 1.5, 0.75)
 ROUNDS = 3
 LEAST_PX = 0.7  # a direction that moves the image less within one deviation of the prior is left alone
@@ -24,15 +21,15 @@ LEAST_PX = 0.7  # a direction that moves the image less within one deviation of 
 
 def ascend(observe: Observe, start: Estimate, guess: Estimate, prior: Prior) -> Estimate:
     """The estimate that agrees best of those around `start` that are reached without a step down."""
-    observations = thinned(observe(BLUR_PX, 1), ASKED)
-    ways = directions(observations, start, guess, prior)
-    best, agreed = start, agreement(observations, start)[0]
+    observed = observe(BLUR_PX, 1).thinned(ASKED)
+    ways = directions(observed, start, guess, prior)
+    best, agreed = start, agreement(observed, start)[0]
     for length in STEPS_PX:
         for _ in range(ROUNDS):
             before = agreed
             for way in np.concatenate([ways, -ways]) * length:
                 tried = best.moved(way)
-                while (higher := agreement(observations, tried)[0]) > agreed:
+                while (higher := agreement(observed, tried)[0]) > agreed:
                     best, agreed = tried, higher
                     tried = best.moved(way)
             if agreed == before:
@@ -40,12 +37,12 @@ def ascend(observe: Observe, start: Estimate, guess: Estimate, prior: Prior) -> 
     return best
 
 
-def directions(observations: Sequence[Observation], at: Estimate, guess: Estimate, prior: Prior) -> Array:
+def directions(observed: Observations, at: Estimate, guess: Estimate, prior: Prior) -> Array:
     """Steps (D, P) that move the landmarks by one pixel each (root mean square), independent of each other.
 
     Those of turn, intrinsics and distortion only, within what the prior allows.
     """
-    jacobian = _jacobian(observations, at)
+    jacobian = _jacobian(observed, at)
     free = [i for i, name in enumerate(at.names) if not name.startswith(("translation", "lag"))]
     rows = prior.rows(guess)
     root = np.linalg.cholesky(np.linalg.inv(rows.T @ rows)[np.ix_(free, free)])
@@ -57,12 +54,7 @@ def directions(observations: Sequence[Observation], at: Estimate, guess: Estimat
     return steps
 
 
-def _jacobian(observations: Sequence[Observation], at: Estimate) -> Array:
+def _jacobian(observed: Observations, at: Estimate) -> Array:
     """Derivative (N, 2, P) of the landmarks in the images by the parameters."""
-    parts = []
-    for observation in observations:
-        placed = at.place(observation.points, observation.velocities)
-        pixels, real = at.camera.project(placed)
-        inside = real & at.camera.sees(pixels)
-        parts.append(at.jacobian(placed[inside], observation.velocities[inside]))
-    return np.concatenate(parts)
+    seen = observed.seen(at)
+    return at.jacobian(seen.placed, observed.velocities[seen.index])

@@ -22,7 +22,6 @@ from heatnet.calib.rigid import rotation_log
 from heatnet.calib.scene import Scene, observer, prepare
 from heatnet.calib.score import BLUR_PX, Score, agreement, score
 from heatnet.calib.several import Located, refine_together
-from heatnet.calib.solve import thinned
 from heatnet.calib.uncertainty import displacement_interval
 from heatnet.calib.verdict import assess, doubt
 from heatnet.calib.views import Views
@@ -30,7 +29,7 @@ from heatnet.errors import CalibrationError
 from heatnet.progress import track
 
 Verdict = Literal["pass", "fail", "inconclusive"]
-NEARBY: tuple[tuple[Stage, ...], ...] = (SETTLE, (*APPROACH, *SETTLE))  # from within 6 px, and from within 14
+NEARBY: tuple[tuple[Stage, ...], ...] = (SETTLE, (APPROACH, *SETTLE))  # from within 6 px, and from within 14
 CONFIRMED = 0.02  # share of the agreement that a better place must add, or a right one may lack
 
 
@@ -136,19 +135,18 @@ def check_scenes(scenes: Sequence[Scene], rig: Rig, config: CheckConfig) -> tupl
 def _settled(scenes: Sequence[Scene], camera: RigCamera, config: CalibrationConfig) -> Located | None:
     """The most convincing place: nearby where that convinces, else from a wide search; None where equations fail."""
     given, observe = Estimate(camera.camera, camera.cam_from_cam0), observer(scenes, camera.name)
-    asked = thinned(observe(BLUR_PX, 1), SCORED)
+    asked = observe(BLUR_PX, 1).thinned(SCORED)
     tried: list[Located] = []
     try:
         for stages in NEARBY:
             refined = refine(observe, given, given, config.prior, stages)
-            tried.append(Located.of(camera, observe, given, refined, config))
+            tried.append(Located.of(camera, observe, refined, config))
             if tried[-1].convincing:
                 return tried[-1]
-        found = find_basin(scenes, camera, given, config.prior, config.coarse, config.coarse_views)
-        settled = refine(observe, found, given, config.prior, SETTLE)
+        settled = find_basin(scenes, camera, given, config.prior, config.coarse, config.coarse_views)
     except np.linalg.LinAlgError:
         return None
-    tried.append(Located.of(camera, observe, found, settled, config))
+    tried.append(Located.of(camera, observe, settled, config))
     return max(tried, key=lambda search: agreement(asked, search.settled)[0])
 
 
@@ -163,7 +161,7 @@ def _judge(search: Located, fit: Fit, left: RigCamera, config: CheckConfig) -> C
         return found
     moved = grid.displacement(given)
     interval = displacement_interval(grid, assessed.uncertainty, moved, calibration.seed)
-    scored = score(thinned(observe(BLUR_PX, 1), SCORED), given)
+    scored = score(observe(BLUR_PX, 1).thinned(SCORED), given)
     status, reason = _verdict(interval, scored, evidence.score, config.tolerance_px)
     if status == "fail":
         reason = f"{reason}: {_difference(fit.estimate, given)}"

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from heatnet.calib.edges import EdgeConfig, colour_gradient, noise_of, sample
+from heatnet.calib.edges import EdgeConfig, colour_gradient
 from heatnet.calib.landmarks import Landmarks
-from heatnet.calib.matching import GradientImage, Search, search
+from heatnet.calib.matching import Gradients, Search, search
 from heatnet.calib.rig import RigCamera
 
 Array = NDArray[np.float64]
@@ -51,9 +51,7 @@ def sharpen_depth(
     Edges along their epipolar line, and those outside the right image, keep their depth. Others that are not found
     again keep it too, but it is doubted: that of one in ten belongs to another surface.
     """
-    x, y = colour_gradient(right_rgb, config.sigma_px)
-    noise = np.float32(noise_of(np.hypot(x, y)))
-    image = GradientImage(x / noise, y / noise)
+    image = Gradients.of(*colour_gradient(right_rgb, config.sigma_px))
     points, along = left.cam_from_cam0.apply(landmarks.points), left.cam_from_cam0.apply(landmarks.along)
     factors = np.ones(len(landmarks))
     found = telling = np.ones(len(landmarks), dtype=np.bool_)
@@ -81,13 +79,14 @@ def _predict(points: Array, along: Array, left: RigCamera, right: RigCamera) -> 
     return _Prediction(pixels, normals, (pixels - farther) / STEP, seen)
 
 
-def _nearer_by(prediction: _Prediction, image: GradientImage, strengths: Array, radius_px: float) -> Array:
+def _nearer_by(prediction: _Prediction, image: Gradients, strengths: Array, radius_px: float) -> Array:
     """By which share (N,) the inverse depth grows for the edges to meet, NaN where they do not."""
     index = np.flatnonzero(prediction.tells)
     pixels, normals = prediction.pixels[index], prediction.normals[index]
-    offsets, tops = search(image, pixels, normals, Search(radius_px))
+    alone = np.zeros(len(index), np.int64)
+    offsets, tops = search(image, alone, pixels, normals, Search(radius_px))
     places = np.where(np.isfinite(offsets)[:, None], pixels + offsets[:, None] * normals, 0.0)
-    signed = sample(image.x, places) * normals[:, 0] + sample(image.y, places) * normals[:, 1]
+    signed = (image.at(alone, places) * normals).sum(axis=1)
     ratio = tops / np.maximum(strengths[index], 1e-9)
     good = (signed > 0) & (ratio > 1 / ALIKE) & (ratio < ALIKE)
     change = np.full(len(prediction.pixels), np.nan)

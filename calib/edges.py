@@ -137,12 +137,12 @@ def _strongest_a_cell(points: EdgePoints, cell_px: int, count: int) -> NDArray[n
 
 
 def sample(plane: Plane, pixels: NDArray[np.floating], interpolation: int = cv2.INTER_LINEAR) -> Plane:
-    """Values (...,) of an image (H, W) at pixels (..., 2), interpolated between them; 0 outside."""
-    shape = pixels.shape[:-1]
-    count = int(np.prod(shape))
+    """Values (...) or (..., C) of an image (H, W) or (H, W, C) at pixels (..., 2), between them; 0 outside."""
+    shape = (*pixels.shape[:-1], *plane.shape[2:])
+    count = int(np.prod(pixels.shape[:-1]))
     lines = -(-count // 4096) or 1  # remap takes no more than 32767 columns
     places = np.full((2, lines * 4096), -10, dtype=np.float32)
     places[:, :count] = pixels.reshape(-1, 2).T
     u, v = places.reshape(2, lines, 4096)
     values = cv2.remap(plane, u, v, interpolation, borderMode=cv2.BORDER_CONSTANT, borderValue=0.0)
-    return np.asarray(values, dtype=np.float32).reshape(-1)[:count].reshape(shape)
+    return np.asarray(values, dtype=np.float32).reshape(-1, *plane.shape[2:])[:count].reshape(shape)

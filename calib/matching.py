@@ -1,6 +1,7 @@
 """Search for landmarks in thermal images, across their edges."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -9,28 +10,41 @@ from numpy.typing import NDArray
 from heatnet.calib.edges import Plane, gradient, noise_of, sample
 
 Array = NDArray[np.float64]
-Mask = NDArray[np.bool_]
+Index = NDArray[np.int64]
 OPTICS_VARIANCE = 0.4  # px squared: a Gaussian of 0.63 px
 
 
 @dataclass(frozen=True)
-class GradientImage:
-    """Gradient (H, W) by x and by y of an image, in deviations of its noise."""
+class Gradients:
+    """Gradients of images, in deviations of their noise; places in all of them are asked at once."""
 
-    x: Plane
-    y: Plane
+    planes: tuple[Plane, ...]  # each (H, W, 2): by x and by y
 
     @staticmethod
-    def of_thermal(pixels: NDArray[np.uint16], sigma_px: float) -> "GradientImage":
+    def of(x: Plane, y: Plane) -> "Gradients":
+        """One image of a gradient (H, W) by x and by y in any unit."""
+        plane = np.asarray(cv2.merge([x, y]), np.float32)
+        plane /= np.float32(noise_of(np.asarray(cv2.magnitude(x, y), np.float32)))
+        return Gradients((plane,))
+
+    @staticmethod
+    def of_thermal(pixels: NDArray[np.uint16], sigma_px: float) -> "Gradients":
         """Of raw thermal counts (H, W) under a Gaussian of `sigma_px`, with the blur of ordinary optics taken out.
 
         Under blur, edges side by side push or pull each other, by tenths of a pixel and all along a street to the same
         side; running the heat equation backwards by one step takes most of that away.
         """
         counts = pixels.astype(np.float32)
-        x, y = gradient(counts - np.float32(OPTICS_VARIANCE / 2) * cv2.Laplacian(counts, cv2.CV_32F), sigma_px)
-        noise = np.float32(noise_of(np.hypot(x, y)))
-        return GradientImage(x / noise, y / noise)
+        sharper = counts - np.float32(OPTICS_VARIANCE / 2) * cv2.Laplacian(counts, cv2.CV_32F)
+        return Gradients.of(*gradient(sharper, sigma_px))
+
+    def at(self, images: Index, places: NDArray[np.floating], interpolation: int = cv2.INTER_LINEAR) -> Plane:
+        """Gradient (N, ..., 2) at pixels (N, ..., 2) of the `images` (N,), which must be in order."""
+        bounds = np.searchsorted(images, np.arange(len(self.planes) + 1))
+        out = np.empty(places.shape, np.float32)
+        for plane, (first, last) in zip(self.planes, pairwise(bounds), strict=True):
+            out[first:last] = sample(plane, places[first:last], interpolation)
+        return out
 
 
 @dataclass(frozen=True)
@@ -43,16 +57,16 @@ class Search:
     cosine: float = 0.9  # of the angle between the edge and the thermal gradient
 
 
-def search(image: GradientImage, pixels: Array, normals: Array, config: Search) -> tuple[Array, Array]:
+def search(gradients: Gradients, images: Index, pixels: Array, normals: Array, config: Search) -> tuple[Array, Array]:
     """Offsets (N,) in pixels along `normals` (N, 2) from `pixels` (N, 2) to the thermal edge, NaN where there is none.
 
-    Also returns the strengths (N,) of the edges found.
+    `images` (N,) says in which image, in order. Also returns the strengths (N,) of the edges found.
     """
-    step = 0.5 if config.radius_px <= 8 else 1.0
+    step = 0.5 if config.radius_px <= 4 else 1.0
     reach = int(np.ceil(config.radius_px / step)) + 1
     distances: Array = step * np.arange(-reach, reach + 1, dtype=np.float64)
-    x, y = _along(image, pixels, normals, distances[None], cv2.INTER_LINEAR)
-    across = _component(x, y, normals)
+    found = gradients.at(images, _along(pixels, normals, distances[None]))
+    across = _component(found, normals)
     peaks = (across[:, 1:-1] > across[:, :-2]) & (across[:, 1:-1] >= across[:, 2:])
     heights = np.where(peaks, across[:, 1:-1], np.float32(0))
     rows = np.arange(len(heights))
@@ -60,33 +74,31 @@ def search(image: GradientImage, pixels: Array, normals: Array, config: Search) 
     top = heights[rows, best]
     apart = np.abs(np.arange(heights.shape[1])[None] - best[:, None]) * step > 1.6
     rival = np.where(apart, heights, np.float32(0)).max(axis=1, initial=0.0)
-    length = np.hypot(x[rows, best + 1], y[rows, best + 1])
+    length = np.hypot(*found[rows, best + 1].T)
     good = np.flatnonzero((top > config.least) & (rival < config.rival * top) & (top > config.cosine * length))
     offsets = np.full(len(pixels), np.nan)
-    offsets[good] = _topmost(image, pixels[good], normals[good], distances[best[good] + 1], step)
+    offsets[good] = _topmost(gradients, images[good], pixels[good], normals[good], distances[best[good] + 1], step)
     return offsets, top
 
 
-def _topmost(image: GradientImage, pixels: Array, normals: Array, offsets: Array, step: float) -> Array:
+def _topmost(gradients: Gradients, images: Index, pixels: Array, normals: Array, offsets: Array, step: float) -> Array:
     """Offsets (N,) of peaks near `offsets`, between the samples: cubic interpolation, and a parabola through three."""
-    around = offsets[:, None] + step * np.array([-1.0, 0.0, 1.0])
-    before, here, after = _component(*_along(image, pixels, normals, around, cv2.INTER_CUBIC), normals).T.astype(float)
+    around = _along(pixels, normals, offsets[:, None] + step * np.array([-1.0, 0.0, 1.0]))
+    before, here, after = _component(gradients.at(images, around, cv2.INTER_CUBIC), normals).T.astype(float)
     bend = before + after - 2 * here
     shift = np.where(bend < 0, 0.5 * (before - after) / np.where(bend < 0, bend, -1.0), 0.0)
     return np.asarray(offsets + step * np.clip(shift, -1, 1))
 
 
-def _along(
-    image: GradientImage, pixels: Array, normals: Array, distances: Array, interpolation: int
-) -> tuple[Plane, Plane]:
-    """The gradient (N, D) twice at `distances` (N or 1, D) along `normals` (N, 2) from `pixels` (N, 2)."""
+def _along(pixels: Array, normals: Array, distances: Array) -> Plane:
+    """Places (N, D, 2) at `distances` (N or 1, D) along `normals` (N, 2) from `pixels` (N, 2)."""
     places = np.empty((len(pixels), distances.shape[1], 2), np.float32)
     for axis in (0, 1):
         places[..., axis] = pixels[:, axis, None] + distances * normals[:, axis, None]
-    return sample(image.x, places, interpolation), sample(image.y, places, interpolation)
+    return places
 
 
-def _component(x: Plane, y: Plane, normals: Array) -> Plane:
-    """Length (N, D) of the gradient across the edges."""
+def _component(found: Plane, normals: Array) -> Plane:
+    """Length (N, D) of gradients (N, D, 2) across the edges."""
     across = normals.astype(np.float32)
-    return np.abs(x * across[:, :1] + y * across[:, 1:])
+    return np.abs(found[..., 0] * across[:, :1] + found[..., 1] * across[:, 1:])

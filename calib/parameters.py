@@ -101,7 +101,7 @@ class Prior:
     lag_s: float = 0.010
 
     def held(self) -> "Prior":
-        """The same with little freedom for what only fine matches tell: wrong ones would bend it to their taste."""
+        """The same with little freedom for what only fine matches tell: wrong ones bend it to their taste."""
         return replace(self, aspect=self.aspect / 20, tangential=self.tangential / 10, centre_px=self.centre_px / 12)
 
     def rows(self, guess: Estimate) -> Array:

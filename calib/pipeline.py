@@ -61,7 +61,6 @@ def _result(views: Views, rig: Rig, search: Located, fit: Fit, config: Calibrati
     return CameraResult(
         camera,
         after,
-        search.start,
         fit,
         assessed.uncertainty,
         assessed.grid,

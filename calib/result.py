@@ -42,7 +42,6 @@ class CameraResult:
 
     before: RigCamera
     after: RigCamera
-    start: Estimate  # what the coarse search chose
     fit: Fit
     uncertainty: Uncertainty
     grid: AlignmentGrid

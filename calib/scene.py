@@ -1,7 +1,8 @@
 """The key frames made ready: landmarks with depth, and thermal frames with the motion since the key frame."""
 
+import functools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import cv2
@@ -13,11 +14,11 @@ from heatnet.calib.edge_stereo import sharpen_depth
 from heatnet.calib.edges import EdgeConfig, find_edges
 from heatnet.calib.ego_motion import motions_of
 from heatnet.calib.landmarks import Landmarks, place_edges
-from heatnet.calib.matching import GradientImage
+from heatnet.calib.matching import Gradients
 from heatnet.calib.motion import CamMotion
+from heatnet.calib.observations import Observations, Observe
 from heatnet.calib.parallel import side_by_side
 from heatnet.calib.rig import Rig
-from heatnet.calib.solve import Observation
 from heatnet.calib.views import View, Views
 from heatnet.errors import CalibrationError
 
@@ -25,7 +26,6 @@ log = logging.getLogger(__name__)
 LEAST_POINTS = 1500
 LEAST_POINTS_A_VIEW = 100
 FAR_AWAY = 1e5
-NUMBERS_A_VIEW = 100_000  # more landmarks than a key frame has
 SAME_GREY = 4.0  # key frames of which 90 % differ by less, noise averaged away, show the same place
 
 
@@ -81,32 +81,44 @@ def _repeats(view: View, other: View) -> bool:
     return float(np.quantile(cv2.absdiff(small, before).max(axis=-1), 0.9)) < SAME_GREY
 
 
-def observer(scenes: Sequence[Scene], name: str) -> Callable[[float, int], tuple[Observation, ...]]:
-    """A function of blur and frames that gives the observations of the thermal camera `name`, each computed once."""
-    cache: dict[tuple[float, int], tuple[Observation, ...]] = {}
+def observer(scenes: Sequence[Scene], name: str) -> Observe:
+    """What the thermal camera `name` sees, each blur and number of frames computed once."""
+    firsts = np.cumsum([0, *(len(scene.landmarks) for scene in scenes)])
 
-    def observe(sigma_px: float, frames: int) -> tuple[Observation, ...]:
-        if (sigma_px, frames) not in cache:
-            cache[sigma_px, frames] = tuple(
-                _observe(scene, frame.stamp_ns, frame.pixels, sigma_px, scene.pinned.get(name))
-                for scene in scenes
-                for frame in scene.view.thermal.get(name, ())[:frames]
-            )
-        return cache[sigma_px, frames]
+    @functools.cache
+    def observe(sigma_px: float, frames: int) -> Observations:
+        parts = [
+            _observe(scene, int(first), frame.stamp_ns, frame.pixels, sigma_px, scene.pinned.get(name))
+            for scene, first in zip(scenes, firsts[:-1], strict=True)
+            for frame in scene.view.thermal.get(name, ())[:frames]
+        ]
+        return Observations.joined(parts)
 
     return observe
 
 
 def _observe(
-    scene: Scene, stamp_ns: int, pixels: NDArray[np.uint16], sigma_px: float, pinned: NDArray[np.float64] | None
-) -> Observation:
+    scene: Scene,
+    first: int,
+    stamp_ns: int,
+    pixels: NDArray[np.uint16],
+    sigma_px: float,
+    pinned: NDArray[np.float64] | None,
+) -> Observations:
     motion = scene.motion.between(stamp_ns, scene.view.stamp_ns)
     before, after, seconds = scene.motion.rate(stamp_ns, scene.view.stamp_ns)
     points, along = scene.landmarks.points, scene.landmarks.along
-    image = GradientImage.of_thermal(pixels, sigma_px)
     velocities = (after.apply(points) - before.apply(points)) / seconds
     points, along = motion.apply(points), motion.apply(along)
     if pinned is not None:  # seen from there and moved far away, points say nothing about translation or lag
         points, along = (points - pinned) * FAR_AWAY, (along - pinned) * FAR_AWAY
-    numbers = scene.index * NUMBERS_A_VIEW + np.arange(len(points))
-    return Observation(scene.index, stamp_ns, image, points, along, velocities, numbers, scene.landmarks.doubt)
+    return Observations(
+        Gradients.of_thermal(pixels, sigma_px),
+        np.array([scene.index]),
+        np.zeros(len(points), np.int64),
+        points,
+        along,
+        velocities,
+        first + np.arange(len(points)),
+        scene.landmarks.doubt,
+    )

@@ -4,15 +4,13 @@ Each landmark inside the thermal image votes with the cosine of twice the angle 
 gradient, weighted by how clear that gradient is: 1 where every edge is met, 0 on average where edges meet by chance.
 """
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from heatnet.calib.edges import sample
+from heatnet.calib.observations import Observations
 from heatnet.calib.parameters import Estimate
-from heatnet.calib.solve import Observation
 
 Array = NDArray[np.float64]
 BLUR_PX = 1.0  # of the thermal images that are asked
@@ -35,31 +33,24 @@ class Score:
         return 1 - max(self.turned, 0.0) / self.agreement if self.agreement > 0 else 0.0
 
 
-def agreement(observations: Collection[Observation], estimate: Estimate) -> tuple[float, int]:
+def agreement(observed: Observations, estimate: Estimate) -> tuple[float, int]:
     """Mean vote of the landmarks, and how many fell into the images."""
-    votes, seen = 0.0, 0
-    for observation in observations:
-        placed = estimate.place(observation.points, observation.velocities)
-        pixels, real = estimate.camera.project(placed)
-        beside, also = estimate.camera.project(estimate.place(observation.along, observation.velocities))
-        inside = real & also & estimate.camera.sees(pixels, 3.0)
-        pixels, along = pixels[inside], (beside - pixels)[inside]
-        x, y = sample(observation.image.x, pixels), sample(observation.image.y, pixels)
-        square = x * x + y * y
-        parallel = (x * along[:, 0] + y * along[:, 1]) ** 2 / np.maximum((along**2).sum(1), 1e-18)
-        length = np.sqrt(square)
-        votes += float(((square - 2 * parallel) / np.maximum(length * (length + CLEAR), 1e-18)).sum())
-        seen += len(pixels)
-    return votes / max(seen, 1), seen
+    seen = observed.seen(estimate)
+    x, y = observed.gradients.at(observed.images[seen.index], seen.pixels).T
+    square = x * x + y * y
+    parallel = (x * seen.along[:, 0] + y * seen.along[:, 1]) ** 2 / np.maximum((seen.along**2).sum(1), 1e-18)
+    length = np.sqrt(square)
+    votes = float(((square - 2 * parallel) / np.maximum(length * (length + CLEAR), 1e-18)).sum())
+    return votes / max(len(seen.index), 1), len(seen.index)
 
 
-def score(observations: Collection[Observation], estimate: Estimate) -> Score:
+def score(observed: Observations, estimate: Estimate) -> Score:
     """Agreement of the estimate beside that of its neighbourhood."""
-    here, seen = agreement(observations, estimate)
+    here, seen = agreement(observed, estimate)
     turned = []
     for radius in np.array(RINGS_PX) / estimate.camera.intrinsics[:2].mean():
         for angle in 2 * np.pi * np.arange(DIRECTIONS) / DIRECTIONS:
             step = np.zeros(len(estimate.names))
             step[:2] = radius * np.cos(angle), radius * np.sin(angle)
-            turned.append(agreement(observations, estimate.moved(step))[0])
+            turned.append(agreement(observed, estimate.moved(step))[0])
     return Score(here, max(turned), seen)

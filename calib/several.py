@@ -7,13 +7,13 @@ import numpy as np
 
 from heatnet.calib.basin import SCORED, find_basin
 from heatnet.calib.config import CalibrationConfig
+from heatnet.calib.observations import Observe
 from heatnet.calib.parallel import side_by_side
 from heatnet.calib.parameters import Estimate
-from heatnet.calib.refine import SETTLE, Fit, Observe, refine, refine_jointly
+from heatnet.calib.refine import Fit, refine_jointly
 from heatnet.calib.rig import RigCamera
 from heatnet.calib.scene import Scene, observer
 from heatnet.calib.score import BLUR_PX, score
-from heatnet.calib.solve import thinned
 from heatnet.errors import CalibrationError
 
 
@@ -23,17 +23,14 @@ class Located:
 
     camera: RigCamera  # as given
     observe: Observe
-    start: Estimate  # what the wide search chose
     settled: Estimate
     convincing: bool  # by the second score
 
     @staticmethod
-    def of(
-        camera: RigCamera, observe: Observe, start: Estimate, settled: Estimate, config: CalibrationConfig
-    ) -> "Located":
+    def of(camera: RigCamera, observe: Observe, settled: Estimate, config: CalibrationConfig) -> "Located":
         """A settled camera, asked whether it convinces."""
-        margin = score(thinned(observe(BLUR_PX, 1), SCORED), settled).margin
-        return Located(camera, observe, start, settled, margin >= config.limits.least_margin)
+        margin = score(observe(BLUR_PX, 1).thinned(SCORED), settled).margin
+        return Located(camera, observe, settled, margin >= config.limits.least_margin)
 
     @property
     def guess(self) -> Estimate:
@@ -73,13 +70,12 @@ def _search(scenes: Sequence[Scene], camera: RigCamera, config: CalibrationConfi
     """A camera found and settled, or why it is not."""
     guess, observe = Estimate(camera.camera, camera.cam_from_cam0), observer(scenes, camera.name)
     try:
-        start = find_basin(scenes, camera, guess, config.prior, config.coarse, config.coarse_views)
-        settled = refine(observe, start, guess, config.prior, SETTLE)
+        settled = find_basin(scenes, camera, guess, config.prior, config.coarse, config.coarse_views)
     except CalibrationError as error:
         return str(error)
     except np.linalg.LinAlgError:
         return _too_few(camera, None, config.limits.least_matches)
-    return Located.of(camera, observe, start, settled, config)
+    return Located.of(camera, observe, settled, config)
 
 
 def _finish(group: Sequence[Located], config: CalibrationConfig) -> list[tuple[Located, Fit | None]]:

@@ -4,46 +4,18 @@ Iteratively reweighted Gauss-Newton; the weights are those of Geman and McClure 
 for nothing.
 """
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from heatnet.calib.matching import GradientImage, Search, search
+from heatnet.calib.matching import Search, search
+from heatnet.calib.observations import Observations
 from heatnet.calib.parameters import Estimate, Prior
 
 Array = NDArray[np.float64]
 DOUBTED_PX = 0.2  # of displacement by doubtful depth, at which a match is worth half
-
-
-@dataclass(frozen=True)
-class Observation:
-    """Landmarks of one key frame against one thermal frame."""
-
-    view: int
-    stamp_ns: int
-    image: GradientImage
-    points: Array  # (N, 3) in cam0 at the thermal frame's stamp
-    along: Array  # (N, 3) likewise
-    velocities: Array  # (N, 3) m/s in cam0
-    numbers: NDArray[np.int64]  # (N,) of the landmarks: the same one has the same in every camera and frame
-    doubt: Array  # (N,) share by which the depth may well be wrong
-    worth: float = 1.0  # how many landmarks each of these stands for
-
-    def thinned(self, every: int) -> "Observation":
-        """The same with one of `every` landmarks."""
-        if every == 1:
-            return self
-        keep = slice(None, None, every)
-        arrays = {name: getattr(self, name)[keep] for name in ("points", "along", "velocities", "numbers", "doubt")}
-        return replace(self, **arrays, worth=self.worth * every)
-
-
-def thinned(observations: Sequence[Observation], most: int) -> list[Observation]:
-    """The observations with so few of their landmarks that hardly more than `most` remain."""
-    total = sum(len(o.points) for o in observations)
-    return [o.thinned(-(-total // most)) for o in observations]
 
 
 @dataclass(frozen=True)
@@ -64,39 +36,37 @@ class Matches:
         return len(self.residuals)
 
 
-def match(observations: Collection[Observation], estimate: Estimate, config: Search) -> Matches:
-    """Look for every landmark of every observation around where the estimate says it is."""
-    parts = [_match_one(o, estimate, config) for o in observations]
-    columns = {f.name: [getattr(p, f.name) for p in parts] for f in fields(Matches) if f.name != "tried"}
-    return Matches(**{k: np.concatenate(c) for k, c in columns.items()}, tried=sum(p.tried for p in parts))
-
-
-def _match_one(observation: Observation, estimate: Estimate, config: Search) -> Matches:
-    placed = estimate.place(observation.points, observation.velocities)
-    pixels, real = estimate.camera.project(placed)
-    beside, also = estimate.camera.project(estimate.place(observation.along, observation.velocities))
-    inside = np.flatnonzero(real & also & estimate.camera.sees(pixels, 3.0))
-    along = beside[inside] - pixels[inside]
-    length = np.hypot(*along.T)
-    normals = along[:, ::-1] * np.array([1.0, -1.0]) / np.maximum(length, 1e-9)[:, None]
-    offsets, _ = search(observation.image, pixels[inside], normals, config)
+def match(observed: Observations, estimate: Estimate, config: Search) -> Matches:
+    """Look for every landmark in every image around where the estimate says it is."""
+    seen = observed.seen(estimate)
+    length = np.hypot(*seen.along.T)
+    normals = seen.along[:, ::-1] * np.array([1.0, -1.0]) / np.maximum(length, 1e-9)[:, None]
+    offsets, _ = search(observed.gradients, observed.images[seen.index], seen.pixels, normals, config)
     hit = np.isfinite(offsets) & (length > 1e-6)
-    index = inside[hit]
-    derivative = estimate.jacobian(placed[index], observation.velocities[index])
+    index, placed = seen.index[hit], seen.placed[hit]
+    derivative = estimate.jacobian(placed, observed.velocities[index])
     across = np.einsum("ni,nip->np", normals[hit], derivative)
-    views = np.full(len(index), observation.view)
-    worth = observation.worth / (1 + (_by_depth_px(observation, estimate, index, across) / DOUBTED_PX) ** 2)
-    depths, numbers = placed[index, 2], observation.numbers[index]
-    return Matches(offsets[hit], across, pixels[index], normals[hit], depths, views, worth, numbers, tried=len(inside))
+    worth = observed.worth / (1 + (_by_depth_px(observed, estimate, index, across) / DOUBTED_PX) ** 2)
+    return Matches(
+        offsets[hit],
+        across,
+        seen.pixels[hit],
+        normals[hit],
+        placed[:, 2],
+        observed.views[observed.images[index]],
+        worth,
+        observed.numbers[index],
+        tried=len(seen.index),
+    )
 
 
-def _by_depth_px(observation: Observation, estimate: Estimate, index: NDArray[np.int64], across: Array) -> Array:
+def _by_depth_px(observed: Observations, estimate: Estimate, index: NDArray[np.int64], across: Array) -> Array:
     """How far (M,) across their edges the landmarks of `index` may lie elsewhere because their depth is doubted.
 
     The farther a thermal camera is from the left RGB camera, the more.
     """
-    rays = observation.points[index] @ estimate.cam_from_cam0.rotation.T  # in the direction in which depth may change
-    return observation.doubt[index] * np.einsum("ni,ni->n", across[:, 3:6], rays)
+    rays = observed.points[index] @ estimate.cam_from_cam0.rotation.T  # in the direction in which depth may change
+    return observed.doubt[index] * np.einsum("ni,ni->n", across[:, 3:6], rays)
 
 
 def agreeing(matches: Sequence[Matches], scale_px: float) -> list[Matches]:

@@ -6,11 +6,11 @@ from typing import Literal
 import numpy as np
 
 from heatnet.calib.basin import SCORED
+from heatnet.calib.observations import Observe
 from heatnet.calib.parameters import Estimate, Prior
-from heatnet.calib.refine import Fit, Observe
+from heatnet.calib.refine import Fit
 from heatnet.calib.rig import RigCamera
 from heatnet.calib.score import BLUR_PX, Score, score
-from heatnet.calib.solve import thinned
 from heatnet.calib.uncertainty import (
     AlignmentGrid,
     Uncertainty,
@@ -61,7 +61,7 @@ def assess(fit: Fit, guess: Estimate, prior: Prior, observe: Observe, left: RigC
     grid = AlignmentGrid.of(left, fit.estimate)
     uncertainty = estimate_uncertainty(fit, grid, fit.estimate.camera.resolution)
     evidence = Evidence(
-        score=score(thinned(observe(BLUR_PX, 1), SCORED), fit.estimate),
+        score=score(observe(BLUR_PX, 1).thinned(SCORED), fit.estimate),
         halves_px=split_halves(fit, uncertainty.information, grid),
         stated_px=stated_error(grid, uncertainty, seed),
         views=len(np.unique(fit.matches.views)),

@@ -22,10 +22,10 @@ def test_what_is_assumed_of_depth_moves_neither_translation_nor_lag(rig: Rig, vi
     assert "translation and lag stay" in choice.notes[1]
     camera = guess["cam2"]
     estimate = Estimate(camera.camera, camera.cam_from_cam0)
-    (first, *_) = observer(prepare(mono, guess, EdgeConfig(), choice), "cam2")(1.0, 1)
-    placed = estimate.place(first.points, first.velocities)
+    observed = observer(prepare(mono, guess, EdgeConfig(), choice), "cam2")(1.0, 1)
+    placed = estimate.place(observed.points, observed.velocities)
     seen = placed[:, 2] > 0
-    derivative = np.abs(estimate.jacobian(placed[seen], first.velocities[seen]))
+    derivative = np.abs(estimate.jacobian(placed[seen], observed.velocities[seen]))
     names = estimate.names
     for name in ("translation_x", "translation_y", "translation_z", "lag"):
         assert derivative[:, :, names.index(name)].max() < 1.0, name  # px a metre or a second

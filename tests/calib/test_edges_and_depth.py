@@ -12,10 +12,12 @@ from heatnet.calib.depth import DepthImage, StereoDepth
 from heatnet.calib.edge_stereo import sharpen_depth
 from heatnet.calib.edges import EdgeConfig, EdgePoints, find_edges, sample
 from heatnet.calib.landmarks import place_edges
-from heatnet.calib.matching import GradientImage, Search, search
+from heatnet.calib.matching import Gradients, Search, search
 from heatnet.calib.rig import Rig, RigCamera
 from heatnet.calib.rigid import Rigid
 from heatnet.calib.views import Views
+
+ALONE = np.zeros(90, np.int64)  # all in the only image
 
 
 def disc(radius: float, centre: tuple[float, float], shape: tuple[int, int], fine: int = 8) -> np.ndarray:
@@ -41,13 +43,11 @@ def test_thermal_search_finds_an_edge_to_a_twentieth_of_a_pixel() -> None:
     centre, radius = (100.2, 80.6), 45.0
     generator = np.random.default_rng(0)
     blurred = cv2.GaussianBlur(disc(radius, centre, (160, 200)), (0, 0), 0.6)
-    image = GradientImage.of_thermal(
-        (22000 + 500 * blurred + generator.normal(0, 5, blurred.shape)).astype(np.uint16), 0.5
-    )
+    image = Gradients.of_thermal((22000 + 500 * blurred + generator.normal(0, 5, blurred.shape)).astype(np.uint16), 0.5)
     angles = np.linspace(0, 2 * np.pi, 90, endpoint=False)
     normals = np.stack([np.cos(angles), np.sin(angles)], 1)
     ahead = generator.uniform(-3, 3, (90, 1))
-    offsets, _ = search(image, centre + (radius + ahead) * normals, normals, Search(6))
+    offsets, _ = search(image, ALONE[:90], centre + (radius + ahead) * normals, normals, Search(6))
     assert np.isfinite(offsets).mean() > 0.95
     assert abs(np.nanmean(offsets + ahead[:, 0])) < 0.05
     assert np.nanstd(offsets + ahead[:, 0]) < 0.1
@@ -56,12 +56,12 @@ def test_thermal_search_finds_an_edge_to_a_twentieth_of_a_pixel() -> None:
 def test_two_edges_alike_within_reach_are_ambiguous() -> None:
     columns = np.zeros((80, 120), np.float32)
     columns[:, 50:60] = 500
-    image = GradientImage.of_thermal(
+    image = Gradients.of_thermal(
         (22000 + columns + np.random.default_rng(0).normal(0, 4, columns.shape)).astype(np.uint16), 0.7
     )
     pixels, normals = np.array([[55.0, 40.0]]), np.array([[1.0, 0.0]])
-    assert np.isnan(search(image, pixels, normals, Search(9))[0]).all()
-    assert np.isclose(search(image, pixels - [4, 0], normals, Search(3))[0], -1.5, atol=0.1).all()
+    assert np.isnan(search(image, ALONE[:1], pixels, normals, Search(9))[0]).all()
+    assert np.isclose(search(image, ALONE[:1], pixels - [4, 0], normals, Search(3))[0], -1.5, atol=0.1).all()
 
 
 def test_sampling_is_linear_between_pixels_and_zero_outside() -> None:

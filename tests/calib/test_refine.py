@@ -38,7 +38,7 @@ def test_one_camera_alone_has_none_to_agree_with() -> None:
     assert np.allclose(agreeing([alone], 0.3)[0].worth, 1)
 
 
-@pytest.mark.parametrize("stage", [APPROACH[0], FINAL])
+@pytest.mark.parametrize("stage", [APPROACH, FINAL])
 def test_what_is_found_in_a_wide_search_is_worth_less_against_the_guess(rig: Rig, views: Views, stage: Stage) -> None:
     some = replace(views, views=views.views[:2])
     scenes = prepare(some, rig, CalibrationConfig().edges, choose_depth("stereo", some, rig))

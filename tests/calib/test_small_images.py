@@ -14,7 +14,7 @@ from heatnet.dataset_tools.views import load_views
 
 
 def test_a_radius_is_an_angle_down_to_what_an_edge_needs() -> None:
-    stage = APPROACH[0]
+    stage = APPROACH
     half = stage.at(255.0)
     assert np.isclose(half.radius_px, stage.radius_px / 2) and np.isclose(half.scale_px, stage.scale_px / 2)
     assert stage.at(1000.0) == stage
