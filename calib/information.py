@@ -26,7 +26,7 @@ NOISE_CELLS = (4, 3)
 BIAS_CELLS = (3, 2)  # so coarse is a bias carried, since it may reach that far
 BIAS_DEPTHS_M = (12.0, 30.0)
 HIDDEN = 1.3  # the parameters swallow a good part of a smooth bias before the residuals show it
-LEAST_BIAS_PX = 0.05  # that residuals do not show: edges of the two kinds of image agree no better over a region
+LEAST_BIAS_PX = 0.08  # that residuals do not show: edges of the two kinds of image agree no better over a region
 CHANCE = (0.25, 0.35)  # firmness that matches by chance reach, drawn to where they are expected, and what is above it
 
 
