@@ -18,7 +18,9 @@ from heatnet.errors import CalibrationError
 log = logging.getLogger(__name__)
 SCORED = 10_000  # landmarks that the second score asks
 MET = 20_000  # landmarks that are asked whether a settled candidate meets them
-FOLLOWED = 3  # candidates that are settled, of those that agree best after the first stage
+FOLLOWED = 2  # candidates that are settled, of those that agree best after the first stage
+WIDE_PX, NARROW_PX = 2.0, 1.2  # blurs under which the second score is climbed
+HOPS, MORE = 3, 0.01  # at most, from what is settled to what meets so many more edges
 ALIKE_PX = 0.15  # candidates nearer to each other than this end in the same place
 
 
@@ -35,13 +37,29 @@ def find_basin(
     chosen = [seeing[i] for i in np.unique(np.linspace(0, len(seeing) - 1, views).astype(int))]
     sights = [Sight(s.landmarks, s.view.thermal[camera.name][0].pixels) for s in chosen]
     observe = observer(scenes, camera.name)
-    near = [_try(observe, candidate, guess, prior, (APPROACH,)) for candidate in search_pose(sights, guess, coarse)]
-    near.sort(key=lambda pair: -pair[1])
-    higher = [ascend(observe, estimate, guess, prior) for estimate, _ in near[:FOLLOWED]]
-    begun = [_try(observe, e, guess, first, SETTLE[:1]) for e in higher for first in (prior, prior.held())]
-    settled = [_settle(observe, e, guess, prior) for e in _unlike(observe, [e for e, _ in begun])]
-    log.debug("%s: settled candidates meet %s edges", camera.name, ", ".join(f"{met:.0f}" for _, met in settled))
-    return max(settled, key=lambda pair: pair[1])[0]
+    near = [_refined(observe, c, guess, prior, (APPROACH,)) for c in search_pose(sights, guess, coarse)]
+    asked = observe(BLUR_PX, 1).thinned(SCORED)
+    near.sort(key=lambda estimate: -agreement(asked, estimate)[0])
+    best, met = _settle_best(observe, near[:FOLLOWED], guess, prior, (WIDE_PX,))
+    for _ in range(HOPS):
+        other, more = _settle_best(observe, [best], guess, prior, (NARROW_PX, WIDE_PX))
+        log.debug("%s: %.0f edges met, %.0f from higher up", camera.name, met, more)
+        if more <= met * (1 + MORE):
+            break
+        best, met = other, more
+    return best
+
+
+def _settle_best(
+    observe: Observe, starts: Sequence[Estimate], guess: Estimate, prior: Prior, blurs_px: Sequence[float]
+) -> tuple[Estimate, float]:
+    """What meets most edges of all that the starts lead to, and how many: uphill under each blur, then settled."""
+    higher = [ascend(observe, start, guess, prior, blur_px) for start in starts for blur_px in blurs_px]
+    begun = [_refined(observe, e, guess, first, SETTLE[:1]) for e in higher for first in (prior, prior.held())]
+    settled = [_refined(observe, e, guess, prior, SETTLE[1:]) for e in _unlike(observe, begun)]
+    asked = observe(FINAL.blur_px, FINAL.frames).thinned(MET)
+    met = [float(fit(asked, e, guess, prior, FINAL).normal.weights.sum()) for e in settled]
+    return settled[int(np.argmax(met))], max(met)
 
 
 def _unlike(observe: Observe, estimates: Sequence[Estimate]) -> list[Estimate]:
@@ -54,22 +72,9 @@ def _unlike(observe: Observe, estimates: Sequence[Estimate]) -> list[Estimate]:
     return kept
 
 
-def _settle(observe: Observe, begun: Estimate, guess: Estimate, prior: Prior) -> tuple[Estimate, float]:
-    """A start settled, and how many edges it meets; -1 where it is lost."""
+def _refined(observe: Observe, start: Estimate, guess: Estimate, prior: Prior, stages: Sequence[Stage]) -> Estimate:
+    """A start refined; itself where that leads nowhere."""
     try:
-        settled = refine(observe, begun, guess, prior, SETTLE[1:])
+        return refine(observe, start, guess, prior, stages)
     except np.linalg.LinAlgError:
-        return begun, -1.0
-    asked = observe(FINAL.blur_px, FINAL.frames).thinned(MET)
-    return settled, float(fit(asked, settled, guess, prior, FINAL).normal.weights.sum())
-
-
-def _try(
-    observe: Observe, start: Estimate, guess: Estimate, prior: Prior, stages: Sequence[Stage]
-) -> tuple[Estimate, float]:
-    """A start refined, and how well its edges agree; below every agreement where it leads nowhere."""
-    try:
-        refined = refine(observe, start, guess, prior, stages)
-    except np.linalg.LinAlgError:
-        return start, -1.0
-    return refined, agreement(observe(BLUR_PX, 1).thinned(SCORED), refined)[0]
+        return start

@@ -43,7 +43,7 @@ class Camera:
         z = points[:, 2]
         with np.errstate(divide="ignore", invalid="ignore"):
             xy = points[:, :2] / z[:, None]
-            real = (z > 1e-9) & (np.hypot(*xy.T) < self.fold_radius())
+            real = (z > 1e-9) & (xy[:, 0] ** 2 + xy[:, 1] ** 2 < self.fold_radius() ** 2)
             pixels = self.distort(xy) * self.intrinsics[:2] + self.intrinsics[2:]
         return pixels, real & np.isfinite(pixels).all(axis=1)
 
@@ -93,10 +93,12 @@ class Camera:
         x, y = xy.T
         r2 = x * x + y * y
         p1, p2 = self.distortion[2:4]
-        g = 1 + r2 * np.polynomial.polynomial.polyval(r2, self._radial())
-        return np.stack(
-            [x * g + 2 * p1 * x * y + p2 * (r2 + 2 * x * x), y * g + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y], 1
-        )
+        g = 1 + r2 * _polynomial(r2, self._radial())
+        out = np.empty((len(xy), 2))
+        bent = 2 * (p1 * y + p2 * x)
+        out[:, 0] = x * (g + bent) + p2 * r2
+        out[:, 1] = y * (g + bent) + p1 * r2
+        return out
 
     def distort_jacobian(self, xy: Array) -> Array:
         """Derivative (N, 2, 2) of `distort` by the ideal coordinates."""
@@ -109,8 +111,8 @@ class Camera:
         r2 = x * x + y * y
         k = self._radial()
         p1, p2 = self.distortion[2:4]
-        g = 1 + r2 * np.polynomial.polynomial.polyval(r2, k)
-        slope = 2 * np.polynomial.polynomial.polyval(r2, k * np.arange(1, len(k) + 1))  # (dg/dr) / r
+        g = 1 + r2 * _polynomial(r2, k)
+        slope = 2 * _polynomial(r2, k * np.arange(1, len(k) + 1))  # (dg/dr) / r
         cross = x * y * slope + 2 * p1 * x + 2 * p2 * y
         xx = g + x * x * slope + 2 * p1 * y + 6 * p2 * x
         yy = g + y * y * slope + 6 * p1 * y + 2 * p2 * x
@@ -156,12 +158,21 @@ class Camera:
         return np.concatenate([self.distortion[:2], self.distortion[4:5]])
 
 
+def _polynomial(x: Array, coefficients: Array) -> Array:
+    """Value (N,) of c0 + c1 x + c2 x^2 + ... (Horner's scheme)."""
+    value = np.full_like(x, coefficients[-1])
+    for coefficient in coefficients[-2::-1]:
+        value *= x
+        value += coefficient
+    return value
+
+
 def _equidistant_scale(xy: Array, k: Array) -> Array:
     r = np.hypot(*xy.T)
     theta = np.arctan(r)
     s = theta * theta
     with np.errstate(invalid="ignore", divide="ignore"):
-        scale = theta * (1 + s * np.polynomial.polynomial.polyval(s, k)) / r
+        scale = theta * (1 + s * _polynomial(s, k)) / r
     return np.where(r > 1e-8, scale, 1.0)
 
 
@@ -170,7 +181,7 @@ def _equidistant_slope(xy: Array, k: Array) -> Array:
     r = np.hypot(*xy.T)
     theta = np.arctan(r)
     s = theta * theta
-    by_theta = 1 + s * np.polynomial.polynomial.polyval(s, k * (2 * np.arange(1, len(k) + 1) + 1))
+    by_theta = 1 + s * _polynomial(s, k * (2 * np.arange(1, len(k) + 1) + 1))
     with np.errstate(invalid="ignore", divide="ignore"):
         slope = (by_theta / (1 + r * r) - _equidistant_scale(xy, k)) / (r * r)
     return np.where(r > 1e-5, slope, 2 * k[0] - 2 / 3)

@@ -48,14 +48,14 @@ class Stage:
 
 APPROACH = Stage(14, 4.7, 2.0, ("rotation", "f", "k1"), 4, 1, 6_000)
 SETTLE = (  # by small steps: where the radius shrinks at once, repeated edges hold on to wrong matches
-    Stage(6, 1.5, 1.2, ("",), 12, 1, 8_000),
-    Stage(4.5, 1.15, 1.2, ("",), 12, 1, 8_000),
-    Stage(3.4, 0.85, 0.7, ("",), 12, 1, 8_000),
+    Stage(6, 1.5, 1.2, ("",), 12, 1, 6_000),
+    Stage(4.5, 1.15, 1.2, ("",), 12, 1, 6_000),
+    Stage(3.4, 0.85, 0.7, ("",), 12, 1, 6_000),
 )
 JOINTLY = (
-    Stage(2.6, 0.6, 0.7, ("",), 10, EVERY_FRAME, 30_000),
-    Stage(2, 0.4, 0.3, ("",), 10, EVERY_FRAME, 60_000),
-    Stage(2, 0.24, 0.3, ("",), 14, EVERY_FRAME, 60_000),
+    Stage(2.6, 0.6, 0.7, ("",), 8, 1, 30_000),
+    Stage(2, 0.4, 0.3, ("",), 8, EVERY_FRAME, 60_000),
+    Stage(2, 0.24, 0.3, ("",), 12, EVERY_FRAME, 60_000),
 )
 FINAL = JOINTLY[-1]
 STRETCH, MOMENTUM = 1.5, 0.8  # of these steps (Polyak 1964): along weak directions reweighted ones are too short by far

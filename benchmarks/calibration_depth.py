@@ -1,0 +1,69 @@
+"""What measures depth best: alignment errors by stereo, by LiDAR and by both, on the same recordings.
+
+usage: python benchmarks/calibration_depth.py OUT.jsonl RECORDING_FOLDER...     appends lines; goes on where it stopped
+"""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from calibration_truth import Case, append_rows, read_case, read_rows
+
+from heatnet.calib.config import CalibrationConfig
+from heatnet.calib.pipeline import calibrate
+from heatnet.errors import CalibrationError
+
+HOW = ("stereo", "lidar", "auto")
+
+
+def run(case: Case, how: str) -> list[dict[str, Any]]:
+    """Calibrate one recording with one source of depth."""
+    row: dict[str, Any] = {"recording": case.name, "depth": how}
+    try:
+        result = calibrate(case.views, case.rough, replace(CalibrationConfig(), depth=how))
+    except CalibrationError as error:
+        return [{**row, "camera": "", "status": "failed", "reason": str(error)}]
+    return [
+        {**row, "camera": c.after.name, "status": c.status, "reason": c.reason, "error_px": case.error_px(c.after)}
+        for c in result.cameras
+    ]
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """A line for day and for night and each source, of the recordings that every source was tried on."""
+    lines = []
+    for domain in ("day", "night"):
+        here = [r for r in rows if Path(r["recording"]).name.startswith(domain)]
+        tried = [{r["recording"] for r in here if r["depth"] == how} for how in HOW]
+        common = set.intersection(*tried)
+        for how in HOW:
+            mine = [r for r in here if r["depth"] == how and r["recording"] in common]
+            good = [r["error_px"] for r in mine if r["status"] == "good"]
+            if good:
+                lines.append(
+                    f"{domain:5s} {how:6s}: {len(good)} of {len(mine)} cameras good, error {np.median(good):.3f} px "
+                    f"(median), {np.mean(good):.3f} (mean), {np.max(good):.3f} (worst)"
+                )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run what is missing in the file, then print the table."""
+    out = Path(sys.argv[1])
+    rows = read_rows(out)
+    done = {(r["recording"], r["depth"]) for r in rows}
+    for folder in (Path(a).resolve() for a in sys.argv[2:]):
+        missing = [how for how in HOW if (str(folder), how) not in done]
+        case = read_case(folder) if missing else None
+        for how in missing if case else []:
+            assert case is not None
+            fresh = run(case, how)
+            rows += fresh
+            append_rows(out, fresh)
+    print(table(rows))
+
+
+if __name__ == "__main__":
+    main()
