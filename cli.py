@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -20,6 +21,11 @@ from heatnet.files import finite
 Command = TypeVar("Command", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
 VIEWS = "Mean over three sizes and mirror images: better, and 6 times slower.  [default: as the run's setting has it]"
+
+
+def _plain_products() -> None:
+    """Before numpy is imported: threads work on cameras and frames, and others inside small products only disturb."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 class Commands(click.Group):
@@ -177,6 +183,7 @@ def calibrate(
     heatnet calibrate day.bag night.bag --rig rough_camchain.yaml -o calibration.yaml
     heatnet calibrate day.bag --rig rough_camchain.yaml -o calibration.yaml --depth lidar --export ros --export opencv
     """
+    _plain_products()
     from heatnet.calib.export import export_rig
     from heatnet.calib.pipeline import CalibrationConfig, write_calibration
     from heatnet.calib.pipeline import calibrate as run
@@ -238,6 +245,7 @@ def check(
     heatnet check today.bag --rig calibration.yaml
     heatnet check today.bag --rig calibration.yaml --tolerance 1 --json
     """
+    _plain_products()
     from heatnet.calib.check import CheckConfig, unjudged
     from heatnet.calib.check import check as run
     from heatnet.calib.pipeline import CalibrationConfig
