@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from calibration_truth import Case, append_rows, read_case, read_rows
+from calibration_truth import Case, measured
 
 from heatnet.calib.config import CalibrationConfig
 from heatnet.calib.pipeline import calibrate
@@ -51,18 +51,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 def main() -> None:
     """Run what is missing in the file, then print the table."""
-    out = Path(sys.argv[1])
-    rows = read_rows(out)
-    done = {(r["recording"], r["depth"]) for r in rows}
-    for folder in (Path(a).resolve() for a in sys.argv[2:]):
-        missing = [how for how in HOW if (str(folder), how) not in done]
-        case = read_case(folder) if missing else None
-        for how in missing if case else []:
-            assert case is not None
-            fresh = run(case, how)
-            rows += fresh
-            append_rows(out, fresh)
-    print(table(rows))
+    print(table(measured(Path(sys.argv[1]), sys.argv[2:], "depth", HOW, run)))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from calibration_truth import Case, append_rows, read_case, read_rows
+from calibration_truth import Case, measured
 
 from heatnet.calib.pipeline import calibrate
 from heatnet.calib.views import View, Views
@@ -71,18 +71,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 def main() -> None:
     """Run what is missing in the file, then print the table."""
-    out = Path(sys.argv[1])
-    rows = read_rows(out)
-    done = {(r["recording"], r["lag_ms"]) for r in rows}
-    for folder in (Path(a).resolve() for a in sys.argv[2:]):
-        missing = [lag for lag in LAGS_MS if (str(folder), lag) not in done]
-        case = read_case(folder) if missing else None
-        for lag in missing if case else []:
-            assert case is not None
-            fresh = run(case, lag)
-            rows += fresh
-            append_rows(out, fresh)
-    print(table(rows))
+    print(table(measured(Path(sys.argv[1]), sys.argv[2:], "lag_ms", LAGS_MS, run)))
 
 
 if __name__ == "__main__":

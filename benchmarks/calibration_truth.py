@@ -1,7 +1,7 @@
 """Recordings with known truth, for the calibration benchmarks beside this file."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -66,3 +66,20 @@ def append_rows(out: Path, rows: Iterable[dict[str, Any]]) -> None:
     """Write what was measured at once, so that an interrupted benchmark goes on from there."""
     with out.open("a") as file:
         file.writelines(json.dumps(row) + "\n" for row in rows)
+
+
+def measured(
+    out: Path, folders: Iterable[str], key: str, values: Sequence[Any], run: Callable[[Case, Any], list[dict[str, Any]]]
+) -> list[dict[str, Any]]:
+    """All rows of a benchmark's file, after what is missing of every folder and value (a row's `key`) was run."""
+    rows = read_rows(out)
+    done = {(r["recording"], r[key]) for r in rows}
+    for folder in (Path(f).resolve() for f in folders):
+        missing = [v for v in values if (str(folder), v) not in done]
+        if missing:
+            case = read_case(folder)
+        for value in missing:
+            fresh = run(case, value)
+            append_rows(out, fresh)
+            rows += fresh
+    return rows

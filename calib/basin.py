@@ -1,4 +1,8 @@
-"""Which of many beginnings leads to the right calibration: searched widely, refined, and judged by the second score."""
+"""Which of many beginnings leads to the right calibration.
+
+Searched widely, the beginnings are ranked and climbed by the second score, which needs no matches; once settled, those
+compete by how many edges they meet, which tells a wrong place from the right one where agreement hardly does.
+"""
 
 import logging
 from collections.abc import Sequence

@@ -53,8 +53,8 @@ def lag_note(fit: Fit, uncertainty: Uncertainty) -> str:
     lag, forward = names.index("lag"), names.index("translation_z")
     if not len(fit.matches) or np.quantile(np.abs(fit.matches.jacobian[:, lag]), 0.9) * 1e-3 < STILL_PX_MS:
         return (
-            "the lag cannot be observed: the rig stands, or nothing tells how it moves; its value is the guess, and "
-            "it does not matter while the rig stands"
+            "the lag cannot be observed: the rig stands, nothing tells how it moves, or its depth is assumed; its "
+            "value is the guess, and it does not matter while the rig stands"
         )
     half_ms = uncertainty.half_width[lag] * 1e3
     told = uncertainty.information

@@ -51,12 +51,17 @@ class Observations:
         return replace(parts[0], gradients=gradients, images=images, **rows)
 
     def thinned(self, most: int) -> "Observations":
-        """The same with every n-th landmark, so that hardly more than `most` remain."""
-        every = -(-len(self.points) // most)
-        if every <= 1:
+        """The same with so few landmarks that hardly more than `most` rows remain."""
+        return self.every(-(-len(self.points) // most))
+
+    def every(self, step: int) -> "Observations":
+        """The same with one of `step` landmarks: others in the next frame of a key frame, the same in every camera."""
+        if step <= 1:
             return self
-        rows = {name: getattr(self, name)[::every] for name in ("images", *A_LANDMARK)}
-        return replace(self, **rows, worth=self.worth * every)
+        turn = np.arange(len(self.views)) - np.searchsorted(self.views, self.views)  # of the frames of a key frame
+        kept = (self.numbers + turn[self.images]) % step == 0
+        rows = {name: getattr(self, name)[kept] for name in ("images", *A_LANDMARK)}
+        return replace(self, **rows, worth=self.worth * step)
 
     def seen(self, estimate: Estimate) -> Seen:
         """The landmarks that `estimate` places inside the images."""

@@ -114,7 +114,9 @@ def refine_jointly(
     estimates = [replace(s, lag_s=shared) for s in starts]
     lag_information = 1 / prior.lag_s**2
     for stage in JOINTLY:
-        observed = [observe(stage.blur_px, stage.frames).thinned(stage.most) for observe in observes]
+        whole = [observe(stage.blur_px, stage.frames) for observe in observes]
+        step = max(-(-len(o.points) // stage.most) for o in whole)
+        observed = [o.every(step) for o in whole]
         moves = [np.zeros(len(e.names)) for e in estimates]
         for _ in range(stage.steps):
             fits = _fits(observed, estimates, guesses, prior, stage)

@@ -43,8 +43,14 @@ class Scene:
 def prepare(views: Views, rig: Rig, edges: EdgeConfig, choice: DepthChoice) -> tuple[Scene, ...]:
     """Find edges in every key frame and give them depth; key frames with hardly any are left out.
 
-    Raises CalibrationError where too few edge points remain.
+    Raises CalibrationError where too few edge points remain, or the rig's first camera is a thermal one: all is told
+    in its axes, and calibrated they would move.
     """
+    if rig.cameras[0].thermal:
+        raise CalibrationError(
+            f"{rig.cameras[0].name} {rig.cameras[0].topic} is thermal: the rig file's first camera must be the left "
+            f"RGB one ({rig.rgb_left.topic})"
+        )
 
     motions = motions_of(views, rig, choice)
     pinned = {} if choice.measured else {c.name: c.cam_from_cam0.inverse().translation for c in rig.thermal}

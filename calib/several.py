@@ -86,7 +86,9 @@ def _finish(group: Sequence[Located], config: CalibrationConfig) -> list[tuple[L
             [s.observe for s in group], [s.settled for s in group], [s.guess for s in group], config.prior
         )
     except np.linalg.LinAlgError:
-        return [(s, None) for s in group]
+        if len(group) == 1:
+            return [(group[0], None)]
+        return [pair for s in group for pair in _finish([s], config)]
     return list(zip(group, fits, strict=True))
 
 

@@ -89,7 +89,7 @@ def doubt(evidence: Evidence, limits: Limits) -> str:
             "(lens covered, wrong camera, or a guess too far off?)",
         ),
         (
-            pulls > limits.largest_strain,
+            not pulls <= limits.largest_strain,
             f"{name} is {pulls:.1f} deviations from the guess (limit {limits.largest_strain:.1f}): "
             "are cameras swapped in the rig file, or did the search end in a wrong place?",
         ),
@@ -99,7 +99,7 @@ def doubt(evidence: Evidence, limits: Limits) -> str:
             "agreement from chance",
         ),
         (
-            evidence.score.margin < limits.least_margin,
+            not evidence.score.margin >= limits.least_margin,
             f"edges agree hardly better here than with the camera turned away (margin {evidence.score.margin:.2f}, "
             f"{limits.least_margin:.2f} is needed)",
         ),

@@ -37,8 +37,7 @@ def weak_directions(
 ) -> list[str]:
     """What the data did not fix: values that come from the guess, and values that only hold together."""
     lines = [
-        f"{named(name)} is the guess's: {share:.0%} from the prior. The recording hardly tells it, so the alignment in "
-        "places like these hardly depends on it"
+        f"{named(name)} is the guess's: {share:.0%} from the prior. The recording hardly tells it"
         for name, share in zip(names, prior_share, strict=True)
         if share > PRIOR_RULES
     ]

@@ -49,10 +49,20 @@ def test_a_landmark_has_the_same_number_in_every_camera_and_frame(seen_by: dict[
 def test_fewer_landmarks_stand_for_all(seen_by: dict[str, Observe]) -> None:
     every = seen_by["cam2"](0.7, EVERY_FRAME)
     few = every.thinned(1000)
-    assert len(few.points) <= 1000
+    assert len(few.points) <= 1000 + len(few.views)
     assert len(few.points) * few.worth == pytest.approx(len(every.points), rel=0.02)
     assert np.array_equal(np.unique(few.images), np.unique(every.images))
     assert every.thinned(10**6) is every
+
+
+def test_cameras_ask_the_same_landmarks_though_one_lacks_a_frame(rig: Rig, views: Views) -> None:
+    some = replace(views, views=views.views[:3])
+    scenes = prepare(some, rig, CalibrationConfig().edges, choose_depth("stereo", some, rig))
+    blind = replace(scenes[0].view, thermal={"cam2": scenes[0].view.thermal["cam2"]})
+    scenes = (replace(scenes[0], view=blind), *scenes[1:])
+    left, right = (observer(scenes, name)(0.7, 1).every(3) for name in ("cam2", "cam3"))
+    assert len(right.numbers) < len(left.numbers)
+    assert np.isin(right.numbers, left.numbers).all()
 
 
 def test_estimates_apart_are_as_far_apart_as_the_image_moves(rig: Rig, seen_by: dict[str, Observe]) -> None:

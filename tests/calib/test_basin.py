@@ -1,0 +1,94 @@
+"""Of several beginnings the one that meets most edges stays, and no failure of one camera is another's."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from heatnet.calib import basin, several
+from heatnet.calib.config import CalibrationConfig
+from heatnet.calib.depth_choice import choose_depth
+from heatnet.calib.observations import Observe
+from heatnet.calib.parameters import Estimate, Prior
+from heatnet.calib.pipeline import calibrate
+from heatnet.calib.refine import Fit, refine_jointly
+from heatnet.calib.rig import Rig
+from heatnet.calib.scene import observer, prepare
+from heatnet.calib.views import Views
+from heatnet.errors import CalibrationError
+
+
+def truth_of(rig: Rig) -> Estimate:
+    return Estimate(rig["cam2"].camera, rig["cam2"].cam_from_cam0)
+
+
+def shifted(estimate: Estimate, pixels: float) -> Estimate:
+    step = np.zeros(len(estimate.names))
+    step[estimate.names.index("cx")] = pixels
+    return estimate.moved(step)
+
+
+@pytest.fixture(scope="module")
+def observe(rig: Rig, views: Views) -> Observe:
+    some = dataclasses.replace(views, views=views.views[:3])
+    return observer(prepare(some, rig, CalibrationConfig().edges, choose_depth("stereo", some, rig)), "cam2")
+
+
+def test_of_places_alike_the_first_is_kept(rig: Rig, observe: Observe) -> None:
+    truth = truth_of(rig)
+    kept = basin._unlike(observe, [truth, shifted(truth, 0.05), shifted(truth, 0.5), shifted(truth, 0.45)])
+    assert [e.camera.intrinsics[2] - truth.camera.intrinsics[2] for e in kept] == pytest.approx([0.0, 0.5])
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_the_start_that_ends_on_the_edges_wins(
+    rig: Rig, observe: Observe, order: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(basin, "ascend", lambda _, start, *rest: start)
+    truth, turned = truth_of(rig), np.zeros(len(truth_of(rig).names))
+    turned[1] = np.deg2rad(4.0)
+    starts = [(truth, truth.moved(turned))[i] for i in order]
+    best, met = basin._settle_best(observe, starts, truth, Prior(), (basin.WIDE_PX,))
+    _, elsewhere = basin._settle_best(observe, [truth.moved(turned)], truth, Prior(), (basin.WIDE_PX,))
+    assert observe(1.0, 1).apart_px(truth, best) < 0.5
+    assert met > 1.2 * elsewhere
+
+
+def test_a_wrong_place_is_left_for_one_that_meets_more_edges(
+    rig: Rig, views: Views, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = CalibrationConfig()
+    some = dataclasses.replace(views, views=views.views[:3])
+    scenes = prepare(some, rig, config.edges, choose_depth("stereo", some, rig))
+    right, met = truth_of(rig), iter([100.0, 120.0, 150.0, 151.0])
+    places = [shifted(right, px) for px in (3.0, 1.0, 0.0, 9.0)]
+    asked: list[Sequence[Estimate]] = []
+
+    def settle_best(_: Observe, starts: Sequence[Estimate], *rest: object) -> tuple[Estimate, float]:
+        asked.append(starts)
+        return places[len(asked) - 1], next(met)
+
+    monkeypatch.setattr(basin, "_settle_best", settle_best)
+    found = basin.find_basin(scenes, rig["cam2"], right, config.prior, config.coarse, config.coarse_views)
+    assert found is places[2]  # the last round met hardly more
+    assert [starts[0] for starts in asked[1:]] == places[:3]
+
+
+def test_where_cameras_fail_together_each_is_refined_alone(
+    rig: Rig, views: Views, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def alone_only(observes: Sequence[Observe], *rest: Sequence[Estimate]) -> list[Fit]:
+        if len(observes) > 1:
+            raise np.linalg.LinAlgError
+        return refine_jointly(observes, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(several, "refine_jointly", alone_only)
+    result = calibrate(views, rig)
+    assert [c.status for c in result.cameras] == ["good", "good"]
+
+
+def test_a_rig_that_begins_with_a_thermal_camera_is_refused(rig: Rig, views: Views) -> None:
+    first = dataclasses.replace(rig, cameras=(rig.cameras[2], *rig.cameras[:2], *rig.cameras[3:]))
+    with pytest.raises(CalibrationError, match=r"cam2 .* is thermal: the rig file's first camera must be the left RGB"):
+        calibrate(views, first)
