@@ -140,7 +140,7 @@ def _intrinsics(path: Path, name: str, block: dict[str, Any]) -> NDArray[np.floa
 
 def _distortion(path: Path, name: str, block: dict[str, Any], model: str) -> NDArray[np.float64]:
     if model == "none":
-        return np.zeros(4)
+        return np.zeros(0)
     value = _need(path, name, block, "distortion_coeffs")
     what = "k1 k2 p1 p2, optionally k3, are" if model == "radtan" else "k1 k2 k3 k4 are"
     return _numbers(path, name, "distortion_coeffs", value, COEFFICIENTS[model], what)

@@ -15,7 +15,7 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Model = Literal["radtan", "equidistant", "none"]
 MODELS: tuple[str, ...] = get_args(Model)
-COEFFICIENTS = {"radtan": (4, 5), "equidistant": (4,), "none": (0, 4)}
+COEFFICIENTS = {"radtan": (4, 5), "equidistant": (4,), "none": (0,)}
 UNPROJECT_STEPS = 20
 
 
@@ -25,7 +25,7 @@ class Camera:
 
     model: Model
     intrinsics: Array  # (4,) fx fy cx cy, pixels
-    distortion: Array  # (4,) k1 k2 p1 p2, (5,) with k3, or k1..k4
+    distortion: Array  # (4,) k1 k2 p1 p2, (5,) with k3, or k1..k4; (0,) for none
     resolution: tuple[int, int]  # width, height
 
     @property
@@ -150,7 +150,7 @@ class Camera:
 
     def undistorted(self) -> "Camera":
         """A camera with the same matrix and resolution and no distortion."""
-        return replace(self, model="none", distortion=np.zeros(4))
+        return replace(self, model="none", distortion=np.zeros(0))
 
     def _radial(self) -> Array:
         if self.model == "equidistant":

@@ -19,7 +19,7 @@ INTRINSICS = ("fx", "fy", "cx", "cy")
 COEFFICIENT_NAMES = {
     "radtan": ("k1", "k2", "p1", "p2", "k3"),
     "equidistant": ("k1", "k2", "k3", "k4"),
-    "none": ("k1", "k2", "p1", "p2"),
+    "none": (),
 }
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from heatnet.calib.acceleration import Acceleration
 from heatnet.calib.matching import Search
 from heatnet.calib.observations import Observations, Observe
 from heatnet.calib.parallel import side_by_side
@@ -34,7 +35,7 @@ class Stage:
     scale_px: float  # residual at which the robust weights turn
     blur_px: float
     released: tuple[str, ...]  # what the names of the parameters start with
-    steps: int  # at most, where one alone is searched
+    steps: int  # at most
     frames: int  # thermal frames a key frame
     most: int  # landmarks looked for, of all frames together: more cost time and tell nothing new
 
@@ -53,14 +54,13 @@ SETTLE = (  # by small steps: where the radius shrinks at once, repeated edges h
     Stage(3.4, 0.85, 0.7, ("",), 12, 1, 6_000),
 )
 JOINTLY = (
-    Stage(2.6, 0.6, 0.7, ("",), 8, 1, 30_000),
-    Stage(2, 0.4, 0.3, ("",), 8, EVERY_FRAME, 60_000),
-    Stage(2, 0.24, 0.3, ("",), 12, EVERY_FRAME, 60_000),
+    Stage(2.6, 0.6, 0.7, ("",), 4, 1, 30_000),
+    Stage(2, 0.4, 0.3, ("",), 4, EVERY_FRAME, 60_000),
+    Stage(2, 0.24, 0.3, ("",), 25, EVERY_FRAME, 60_000),
 )
 FINAL = JOINTLY[-1]
-STRETCH, MOMENTUM = 1.5, 0.8  # of these steps (Polyak 1964): along weak directions reweighted ones are too short by far
-CALM = 0.4  # momentum before
 STILL_PX = 0.01  # a step that moves the landmarks less is the last of its stage
+AT_REST_PX = 0.0015  # likewise of the stages for all cameras
 AGREEMENT = 1.25  # of a stage's scale: difference between thermal cameras at which a landmark's weight turns
 MATCH_SIGMA_PX = 0.6  # worth of one match at last: 0.2 px each, and a dozen neighbours that err alike
 
@@ -85,10 +85,10 @@ def refine(observe: Observe, start: Estimate, guess: Estimate, prior: Prior, sta
     for stage in (s.at(float(guess.camera.intrinsics[:2].mean())) for s in stages):
         observed = observe(stage.blur_px, stage.frames).thinned(stage.most)
         free = np.array([name.startswith(stage.released) for name in estimate.names])
-        move = np.zeros(len(free))
+        acceleration = Acceleration()
         for _ in range(stage.steps):
             found = fit(observed, estimate, guess, prior, stage)
-            move = solve_free(found.normal, free) + CALM * move
+            move = acceleration.move(solve_free(found.normal, free), found.normal.information)
             estimate = estimate.moved(move)
             if found.moved_px(move) < STILL_PX:
                 break
@@ -117,13 +117,14 @@ def refine_jointly(
         whole = [observe(stage.blur_px, stage.frames) for observe in observes]
         step = max(-(-len(o.points) // stage.most) for o in whole)
         observed = [o.every(step) for o in whole]
-        moves = [np.zeros(len(e.names)) for e in estimates]
+        acceleration = Acceleration()
         for _ in range(stage.steps):
             fits = _fits(observed, estimates, guesses, prior, stage)
             pull = lag_information * (guesses[0].lag_s - estimates[0].lag_s)
-            steps = solve_joint([f.normal for f in fits], lag_information, pull)
-            moves = [STRETCH * step + MOMENTUM * move for step, move in zip(steps, moves, strict=True)]
+            moves = solve_joint([f.normal for f in fits], lag_information, pull, acceleration)
             estimates = [e.moved(move) for e, move in zip(estimates, moves, strict=True)]
+            if max(f.moved_px(move) for f, move in zip(fits, moves, strict=True)) < AT_REST_PX:
+                break
     return _fits(observed, estimates, guesses, prior, FINAL)
 
 

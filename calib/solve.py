@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from heatnet.calib.acceleration import Acceleration
 from heatnet.calib.matching import Search, search
 from heatnet.calib.observations import Observations
 from heatnet.calib.parameters import Estimate, Prior
@@ -131,8 +132,10 @@ def solve_free(normal: Normal, free: NDArray[np.bool_]) -> Array:
     return step
 
 
-def solve_joint(normals: Sequence[Normal], lag_information: float, lag_pull: float) -> list[Array]:
-    """Steps of several cameras that share their lag, the last parameter of each.
+def solve_joint(
+    normals: Sequence[Normal], lag_information: float, lag_pull: float, acceleration: Acceleration
+) -> list[Array]:
+    """Moves of several cameras that share their lag, the last parameter of each.
 
     Each camera's equations hold the prior of the lag; all but one of these priors are taken out again.
     """
@@ -145,5 +148,5 @@ def solve_joint(normals: Sequence[Normal], lag_information: float, lag_pull: flo
         right[place] += normal.pull
     matrix[-1, -1] -= (len(normals) - 1) * lag_information
     right[-1] -= (len(normals) - 1) * lag_pull
-    step = np.linalg.solve(matrix, right)
-    return [step[place] for place in places]
+    move = acceleration.move(np.linalg.solve(matrix, right), matrix)
+    return [move[place] for place in places]

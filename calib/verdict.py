@@ -21,6 +21,7 @@ from heatnet.calib.uncertainty import (
 )
 
 Status = Literal["good", "inconclusive"]
+CONTRADICTED = {"fx": "the focal length", "fy": "the ratio of fx and fy"}  # what rows of the prior are about
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,9 @@ def doubt(evidence: Evidence, limits: Limits) -> str:
         ),
         (
             not pulls <= limits.largest_strain,
-            f"{name} is {pulls:.1f} deviations from the guess (limit {limits.largest_strain:.1f}): "
-            "are cameras swapped in the rig file, or did the search end in a wrong place?",
+            f"{CONTRADICTED.get(name, name)} is {pulls:.1f} deviations from the guess (limit "
+            f"{limits.largest_strain:.1f}): {'is that guess right' if name == 'fy' else 'are cameras swapped'} in the "
+            "rig file, or did the search end in a wrong place?",
         ),
         (
             evidence.views < limits.least_views,

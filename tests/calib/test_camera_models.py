@@ -14,7 +14,7 @@ from heatnet.calib.rig import Rig
 LENSES = {
     "radtan": ("radtan", [-0.4, 0.2, 0.0005, -0.0003, -0.05]),
     "equidistant": ("equidistant", [-0.03, 0.01, -0.004, 0.001]),
-    "none": ("none", [0.0, 0.0, 0.0, 0.0]),
+    "none": ("none", []),
 }
 
 

@@ -28,7 +28,7 @@ LENSES = [
     ("radtan", [-0.4, 0.17, 0.0005, -0.0003]),
     ("radtan", [-0.4, 0.17, 0.0005, -0.0003, -0.02]),
     ("equidistant", [-0.03, 0.01, -0.004, 0.001]),
-    ("none", [0.0, 0.0, 0.0, 0.0]),
+    ("none", []),
 ]
 
 
@@ -65,7 +65,7 @@ def test_camera_info_has_the_fields_and_sizes_that_ros_reads(
         assert len(said[key]["data"]) == shape[0] * shape[1]
     assert np.array_equal(np.reshape(said["camera_matrix"]["data"], (3, 3)), entry.camera.matrix)
     assert said["distortion_model"] == ("equidistant" if model == "equidistant" else "plumb_bob")
-    expected = coefficients if model == "equidistant" else [*coefficients, 0.0][:5]
+    expected = coefficients if model == "equidistant" else [*coefficients, *[0.0] * 5][:5]
     assert said["distortion_coefficients"]["data"] == expected
     assert "raw image" in text
     assert "maps points of cam0 (left RGB) into cam2" in text

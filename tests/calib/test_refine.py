@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from heatnet.calib.acceleration import Acceleration
 from heatnet.calib.config import CalibrationConfig
 from heatnet.calib.depth_choice import choose_depth
 from heatnet.calib.parameters import Estimate, Prior
@@ -48,3 +49,18 @@ def test_what_is_found_in_a_wide_search_is_worth_less_against_the_guess(rig: Rig
     unit = (found.matches.jacobian * found.normal.weights[:, None]).T @ found.matches.jacobian
     sigma_px = np.sqrt(np.trace(unit) / np.trace(found.normal.data))
     assert np.isclose(sigma_px, 2.5 * stage.scale_px)
+
+
+def test_what_creeps_along_a_weak_direction_arrives_in_a_few_steps() -> None:
+    generator = np.random.default_rng(3)
+    axes = np.linalg.qr(generator.normal(size=(4, 4)))[0]
+    remaining = axes @ np.diag([0.95, 0.8, 0.3, 0.0]) @ axes.T  # of the way to the goal, after a step
+    information, goal = np.eye(4), generator.normal(size=4)
+    place, accelerated, acceleration = np.zeros(4), np.zeros(4), Acceleration()
+    for _ in range(7):
+        place = place + (goal - place) - remaining @ (goal - place)
+        step = (goal - accelerated) - remaining @ (goal - accelerated)
+        accelerated = accelerated + acceleration.move(step, information)
+    assert np.linalg.norm(place - goal) > 0.2 * np.linalg.norm(goal)
+    assert np.linalg.norm(accelerated - goal) < 1e-6 * np.linalg.norm(goal)
+    assert np.allclose(acceleration.move(np.zeros(4), information), 0, atol=1e-6)  # at rest
