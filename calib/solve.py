@@ -148,5 +148,6 @@ def solve_joint(
         right[place] += normal.pull
     matrix[-1, -1] -= (len(normals) - 1) * lag_information
     right[-1] -= (len(normals) - 1) * lag_pull
-    move = acceleration.move(np.linalg.solve(matrix, right), matrix)
+    step = np.asarray(np.linalg.solve(matrix, right), np.float64)
+    move = acceleration.move(step, matrix)
     return [move[place] for place in places]

@@ -175,7 +175,10 @@ def test_directions_that_the_prior_decides_are_named_with_what_they_are_worth() 
         ({"stated_px": 1.4}, "stated error is 1.4 px"),
         ({"stated_px": float("nan")}, "stated error"),
         ({"strain": ("fx", float("nan"))}, "the focal length is nan deviations"),
-        ({"strain": ("fy", 5.0)}, "the ratio of fx and fy is 5.0 deviations from the guess (limit 3.2): is that guess right"),
+        (
+            {"strain": ("fy", 5.0)},
+            "the ratio of fx and fy is 5.0 deviations from the guess (limit 3.2): is that guess right",
+        ),
     ],
 )
 def test_every_kind_of_doubt_is_told(result: CalibrationResult, change: dict[str, object], words: str) -> None:
