@@ -12,7 +12,9 @@ from heatnet.calib.rig import RigCamera
 Array = NDArray[np.float64]
 BESIDE_PX = (4.0, 7.0)  # how far beside an edge its two sides are asked for their depth
 ALONG_PX = 2.0
-JUMP = 0.08  # sides whose depths differ by this share belong to two surfaces
+JUMP = 0.04  # sides whose depths at the edge differ by this share belong to two surfaces
+FLAT = 0.01  # share by which the two sides of a plane may seem to bend at the edge
+ALIKE = 0.08  # share by which depths on one side of an edge differ at most
 
 
 @dataclass(frozen=True)
@@ -37,26 +39,31 @@ class Landmarks:
 def place_edges(edges: EdgePoints, left: RigCamera, depth: DepthImage) -> Landmarks:
     """Give edges (N) of the raw left image their depth; those without any are left out.
 
-    At an occlusion the edge belongs to the nearer side; elsewhere it lies halfway between its sides.
+    At an occlusion the edge belongs to the nearer side; elsewhere, as in the crease of two walls, it lies on both.
     """
     rays, found = left.camera.unproject(edges.pixels)
     tangents = edges.normals[:, ::-1] * np.array([1.0, -1.0])
     along, also = left.camera.unproject(edges.pixels + ALONG_PX * tangents)
     (minus, at_minus), (plus, at_plus) = (_side_depth(edges, left, depth, sign) for sign in (-1.0, 1.0))
-    nearer, farther = np.fmin(minus, plus), np.fmax(minus, plus)
+    nearer, farther = np.fmin(at_minus, at_plus), np.fmax(at_minus, at_plus)
     good = found & also & np.isfinite(nearer)
     cam0 = left.cam_from_cam0.inverse()
     with np.errstate(invalid="ignore"):
         outline = farther > nearer * (1 + JUMP)
-        middle = 2 / (1 / nearer + 1 / farther)  # halfway in disparity: a surface seen at a slant is a plane there
-        own = np.where(np.isnan(plus) | (minus <= plus), at_minus, at_plus)
-    z = np.where(outline, own, middle)[:, None]
+        crease, plane = _halfway(nearer, farther), _halfway(np.fmin(minus, plus), np.fmax(minus, plus))
+        middle = np.where(np.abs(plane / crease - 1) < FLAT, plane, crease)  # going on from noise makes more of it
+    z = np.where(outline, nearer, middle)[:, None]
     points, beside = cam0.apply(rays * z), cam0.apply(along * z)
     return Landmarks(points, beside, edges.pixels, edges.strengths, outline, np.zeros(len(points))).pick(good)
 
 
+def _halfway(nearer: Array, farther: Array) -> Array:
+    """The depth (N,) between two in disparity, which is linear on a plane."""
+    return 2 / (1 / nearer + 1 / farther)
+
+
 def _side_depth(edges: EdgePoints, left: RigCamera, depth: DepthImage, sign: float) -> tuple[Array, Array]:
-    """Depth (N,) beside the edges on one side, and where that surface, gone on evenly, meets the edge (N,).
+    """Depth (N,) beside the edges on one side, and at which that surface, gone on evenly, meets them (N,).
 
     A house front seen at a slant is farther at its end than a few pixels before.
     """
@@ -69,5 +76,5 @@ def _side_depth(edges: EdgePoints, left: RigCamera, depth: DepthImage, sign: flo
     with np.errstate(invalid="ignore", divide="ignore"):
         slope = (1 / first - 1 / second) / (BESIDE_PX[1] - BESIDE_PX[0])
         reached = 1 / (1 / first + slope * BESIDE_PX[0])
-        even = (np.abs(first / second - 1) < JUMP) & (np.abs(reached / first - 1) < JUMP)
+        even = (np.abs(first / second - 1) < ALIKE) & (np.abs(reached / first - 1) < ALIKE)
     return beside, np.where(even, reached, beside)

@@ -54,8 +54,8 @@ SETTLE = (  # by small steps: where the radius shrinks at once, repeated edges h
     Stage(3.4, 0.85, 0.7, ("",), 12, 1, 6_000),
 )
 JOINTLY = (
-    Stage(2.6, 0.6, 0.7, ("",), 4, 1, 30_000),
-    Stage(2, 0.4, 0.3, ("",), 4, EVERY_FRAME, 60_000),
+    Stage(2.6, 0.6, 0.7, ("",), 8, 1, 30_000),
+    Stage(2, 0.4, 0.3, ("",), 8, EVERY_FRAME, 60_000),
     Stage(2, 0.24, 0.3, ("",), 25, EVERY_FRAME, 60_000),
 )
 FINAL = JOINTLY[-1]
@@ -138,5 +138,6 @@ def _fits(
     def of(i: int) -> Matches:
         return match(observed[i], estimates[i], Search(stage.radius_px))
 
-    matches = agreeing(side_by_side(of, range(len(estimates))), AGREEMENT * stage.scale_px)
+    focals = [float(e.camera.intrinsics[:2].mean()) for e in estimates]
+    matches = agreeing(side_by_side(of, range(len(estimates))), focals, AGREEMENT * stage.scale_px)
     return [_weighed(m, e, g, prior, stage) for m, e, g in zip(matches, estimates, guesses, strict=True)]

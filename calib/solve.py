@@ -70,18 +70,20 @@ def _by_depth_px(observed: Observations, estimate: Estimate, index: NDArray[np.i
     return observed.doubt[index] * np.einsum("ni,ni->n", across[:, 3:6], rays)
 
 
-def agreeing(matches: Sequence[Matches], scale_px: float) -> list[Matches]:
+def agreeing(matches: Sequence[Matches], focals_px: Sequence[float], scale_px: float) -> list[Matches]:
     """Matches of several thermal cameras, worth less where the cameras find a landmark at different offsets.
 
-    An error of the landmark itself moves it alike in all of them; where they differ, at least one met another edge.
+    An error of the landmark itself moves it by the same angle in all of them; where they differ by more than
+    `scale_px` is in a camera of that focal length, at least one met another edge.
     """
     if len(matches) < 2 or not all(len(m) for m in matches):
         return list(matches)
-    offsets = _mean_offsets(matches, scale_px)
+    focals = np.array(focals_px)[:, None]
+    offsets = _mean_offsets(matches, scale_px) / focals
     known = np.isfinite(offsets)
     others = known.sum(axis=0) - known
     rest = (np.nansum(offsets, axis=0) - np.where(known, offsets, 0.0)) / np.maximum(others, 1)
-    differences = np.where(known & (others > 0), offsets - rest, 0.0)
+    differences = focals * np.where(known & (others > 0), offsets - rest, 0.0)
     factors = robust_weights(differences, scale_px)
     return [replace(m, worth=m.worth * f[m.numbers]) for m, f in zip(matches, factors, strict=True)]
 

@@ -27,16 +27,21 @@ def matches(numbers: list[int], residuals: list[float]) -> Matches:
 def test_a_landmark_that_cameras_find_at_different_offsets_loses_its_weight() -> None:
     left = matches([0, 1, 2, 2, 5], [0.2, 0.3, -0.1, -0.1, 0.4])
     right = matches([5, 2, 1, 7], [0.4, -0.1, -0.9, 2.0])
-    first, second = agreeing([left, right], 0.3)
+    first, second = agreeing([left, right], [500, 500], 0.3)
     assert np.allclose(first.worth[[0, 2, 3, 4]], 1)  # seen once, or alike in both cameras
     assert np.allclose(second.worth[[0, 1, 3]], 1)
     assert first.worth[1] < 0.01
     assert second.worth[2] < 0.01
 
 
+def test_cameras_of_different_focal_lengths_agree_about_the_angle() -> None:
+    far, near = matches([0, 1], [0.8, 0.8]), matches([0, 1], [0.4, 0.8])
+    assert [m.worth[0] > 0.99 > m.worth[1] for m in agreeing([far, near], [500, 250], 0.3)] == [True, True]
+
+
 def test_one_camera_alone_has_none_to_agree_with() -> None:
     alone = matches([0, 1], [0.5, -2.0])
-    assert np.allclose(agreeing([alone], 0.3)[0].worth, 1)
+    assert np.allclose(agreeing([alone], [500], 0.3)[0].worth, 1)
 
 
 @pytest.mark.parametrize("stage", [APPROACH, FINAL])
