@@ -1,5 +1,6 @@
 """Edges lie where they are to a fraction of a pixel, and stereo depth is depth."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import cv2
@@ -108,6 +109,26 @@ def true_depth(points: np.ndarray) -> np.ndarray:
     rays = points / points[:, 2:]
     walls, ground = 5.0 / np.abs(rays[:, 0]), np.where(rays[:, 1] > 0, 1.6, 5.0) / np.abs(rays[:, 1])
     return np.minimum(walls, ground)
+
+
+@pytest.mark.parametrize(
+    ("by_column", "expected"),
+    [
+        (lambda x: 1 / (0.1 + 0.0001 * x), 1 / 0.1),  # one slanted wall
+        (lambda x: 1 / (0.1 - 0.001 * np.abs(x)), 1 / 0.1),  # the corner of a house: both walls lead away from it
+        (lambda x: np.where(x < 0, 10.0, 10.6), 10.0),  # a person before a wall: a small step, but the nearer's edge
+        (lambda x: np.where(x < 0, 1 / (0.1 - 0.001 * x), 30.0), 1 / 0.1),  # the end of a slanted wall
+        (lambda x: np.where(x < 0, np.nan, 12.0), 12.0),  # known on one side only
+    ],
+    ids=["plane", "crease", "small step", "outline", "one side"],
+)
+def test_an_edge_lies_where_the_surfaces_beside_it_meet(by_column: Callable[..., np.ndarray], expected: float) -> None:
+    camera = Camera("none", np.array([200.0, 200, 60, 40]), np.zeros(0), (121, 81))
+    entry = RigCamera("cam0", camera, "/rgb", False, Rigid.identity())
+    depth = np.tile(by_column(np.arange(121) - 60.0), (81, 1)).astype(np.float32)
+    edges = EdgePoints(np.array([[60.0, 40.0]]), np.array([[1.0, 0.0]]), np.ones(1))
+    landmarks = place_edges(edges, entry, DepthImage(camera, Rigid.identity(), depth))
+    assert landmarks.points[0, 2] == pytest.approx(expected, rel=0.002)
 
 
 def test_edges_found_again_in_the_right_image_know_their_depth(rig: Rig, views: Views) -> None:
