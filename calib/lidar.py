@@ -21,7 +21,7 @@ from heatnet.calib.views import Sweep
 
 Array = NDArray[np.float64]
 TIME_STEP_NS = 2_000_000  # a rig at 30 m/s moves 6 cm meanwhile
-MARGIN = 0.15  # of the image's size: surfaces reach into it from outside
+MARGIN = 0.08  # of the image's size: surfaces reach into it from outside
 NEAREST_M = 0.5
 
 

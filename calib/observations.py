@@ -42,13 +42,12 @@ class Observations:
 
     @staticmethod
     def joined(parts: Sequence["Observations"]) -> "Observations":
-        """Those of several frames as one."""
+        """Those of several frames as one, without their images."""
         rows: dict[str, Any] = {
             name: np.concatenate([getattr(p, name) for p in parts]) for name in ("views", *A_LANDMARK)
         }
         images = np.repeat(np.arange(len(parts)), [len(p.points) for p in parts])
-        gradients = Gradients(tuple(p.gradients.planes[0] for p in parts))
-        return replace(parts[0], gradients=gradients, images=images, **rows)
+        return replace(parts[0], images=images, **rows)
 
     def thinned(self, most: int) -> "Observations":
         """The same with so few landmarks that hardly more than `most` rows remain."""

@@ -3,7 +3,7 @@
 import functools
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -19,7 +19,7 @@ from heatnet.calib.motion import CamMotion
 from heatnet.calib.observations import Observations, Observe
 from heatnet.calib.parallel import side_by_side
 from heatnet.calib.rig import Rig
-from heatnet.calib.views import View, Views
+from heatnet.calib.views import ThermalFrame, View, Views
 from heatnet.errors import CalibrationError
 
 log = logging.getLogger(__name__)
@@ -91,26 +91,32 @@ def observer(scenes: Sequence[Scene], name: str) -> Observe:
     """What the thermal camera `name` sees, each blur and number of frames computed once."""
     firsts = np.cumsum([0, *(len(scene.landmarks) for scene in scenes)])
 
+    def frames_of(scene: Scene, frames: int) -> tuple[ThermalFrame, ...]:
+        return scene.view.thermal.get(name, ())[:frames]
+
     @functools.cache
-    def observe(sigma_px: float, frames: int) -> Observations:
+    def placed(frames: int) -> Observations:
         parts = [
-            _observe(scene, int(first), frame.stamp_ns, frame.pixels, sigma_px, scene.pinned.get(name))
+            _placed(scene, int(first), frame.stamp_ns, scene.pinned.get(name))
             for scene, first in zip(scenes, firsts[:-1], strict=True)
-            for frame in scene.view.thermal.get(name, ())[:frames]
+            for frame in frames_of(scene, frames)
         ]
         return Observations.joined(parts)
+
+    @functools.cache
+    def observe(sigma_px: float, frames: int) -> Observations:
+        planes = [
+            Gradients.of_thermal(frame.pixels, sigma_px).planes[0]
+            for scene in scenes
+            for frame in frames_of(scene, frames)
+        ]
+        return replace(placed(frames), gradients=Gradients(tuple(planes)))
 
     return observe
 
 
-def _observe(
-    scene: Scene,
-    first: int,
-    stamp_ns: int,
-    pixels: NDArray[np.uint16],
-    sigma_px: float,
-    pinned: NDArray[np.float64] | None,
-) -> Observations:
+def _placed(scene: Scene, first: int, stamp_ns: int, pinned: NDArray[np.float64] | None) -> Observations:
+    """The landmarks of a scene, numbered from `first` on, as they are at `stamp_ns`; without an image."""
     motion = scene.motion.between(stamp_ns, scene.view.stamp_ns)
     before, after, seconds = scene.motion.rate(stamp_ns, scene.view.stamp_ns)
     points, along = scene.landmarks.points, scene.landmarks.along
@@ -119,7 +125,7 @@ def _observe(
     if pinned is not None:  # seen from there and moved far away, points say nothing about translation or lag
         points, along = (points - pinned) * FAR_AWAY, (along - pinned) * FAR_AWAY
     return Observations(
-        Gradients.of_thermal(pixels, sigma_px),
+        Gradients(()),
         np.array([scene.index]),
         np.zeros(len(points), np.int64),
         points,
