@@ -47,6 +47,33 @@ class DepthImage:
 
 
 @dataclass(frozen=True)
+class Resampling:
+    """Depth images of one rectified camera as another one at the same place has them; worked out once for all."""
+
+    camera: Camera
+    _places: NDArray[np.int64]  # (H * W,) of the pixels in the other image, row by row
+    _share: NDArray[np.float32]  # (H * W,) of the depth there that it is here, NaN where the other image sees nothing
+
+    @staticmethod
+    def of(source: Camera, left_from_rectified: Rigid, camera: Camera) -> "Resampling":
+        """From `source` to `camera`, which looks straight ahead in the left camera frame."""
+        width, height = camera.resolution
+        pixels = np.stack(np.meshgrid(np.arange(float(width)), np.arange(float(height))), -1).reshape(-1, 2)
+        rays = camera.unproject(pixels)[0]
+        rectified = rays @ left_from_rectified.rotation
+        there, real = source.project(rectified)
+        inside = real & source.sees(there)
+        columns, rows = np.where(inside[:, None], np.rint(there), 0).astype(np.int64).T
+        share = np.where(inside, rays[:, 2] / rectified[:, 2], np.nan)
+        return Resampling(camera, rows * source.resolution[0] + columns, share.astype(np.float32))
+
+    def of_depth(self, depth_m: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Depth (H, W), NaN where unknown, of the source's (h, w): the nearest pixel's."""
+        width, height = self.camera.resolution
+        return np.asarray((depth_m.reshape(-1)[self._places] * self._share).reshape(height, width), np.float32)
+
+
+@dataclass(frozen=True)
 class StereoDepth:
     """Matches the images of one stereo pair; the rectification is computed once.
 

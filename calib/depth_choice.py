@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from heatnet.calib.depth import DepthImage, StereoDepth, working_camera
+from heatnet.calib.depth import DepthImage, Resampling, StereoDepth, working_camera
 from heatnet.calib.lidar import LidarDepth
 from heatnet.calib.motion import CamMotion
 from heatnet.calib.rig import Rig, RigCamera
@@ -75,12 +75,15 @@ def _sweep_notes(views: Views) -> tuple[str, ...]:
 
 
 def _measured(stereo: StereoDepth | None, lidar: LidarDepth | None, notes: tuple[str, ...]) -> DepthChoice:
+    left = None if lidar is None else working_camera(lidar.left.camera)
+    resampling = Resampling.of(stereo.camera, stereo.left_from_rectified, left) if stereo and left else None
+
     def of(view: View, motion: CamMotion) -> DepthImage | None:
         by_stereo = stereo.match(view.left, view.right) if stereo and view.right is not None else None
         if lidar is None or not view.sweeps:
             return by_stereo
-        if by_stereo is not None:
-            return fuse(by_stereo, lidar.draw(view.sweeps[:1], view.stamp_ns, motion))
+        if by_stereo is not None and resampling is not None:
+            return fuse(by_stereo, lidar.draw(view.sweeps[:1], view.stamp_ns, motion), resampling)
         by_lidar = lidar.draw(view.sweeps, view.stamp_ns, motion)
         return replace(by_lidar, depth_m=continued(by_lidar.depth_m))
 
@@ -88,15 +91,10 @@ def _measured(stereo: StereoDepth | None, lidar: LidarDepth | None, notes: tuple
     return DepthChoice(" and ".join(names), of, notes, by_stereo=stereo is not None)
 
 
-def fuse(stereo: DepthImage, lidar: DepthImage) -> DepthImage:
-    """LiDAR where it sees a surface, stereo elsewhere."""
-    width, height = lidar.camera.resolution
-    pixels = np.stack(np.meshgrid(np.arange(float(width)), np.arange(float(height))), -1).reshape(-1, 2)
-    rays, _ = lidar.camera.unproject(pixels)
-    matched = stereo.sample(rays).reshape(height, width).astype(np.float32)
-    return DepthImage(
-        lidar.camera, lidar.left_from_rectified, np.where(np.isfinite(lidar.depth_m), lidar.depth_m, matched)
-    )
+def fuse(stereo: DepthImage, lidar: DepthImage, resampling: Resampling) -> DepthImage:
+    """LiDAR where it sees a surface, stereo elsewhere; `resampling` is from the camera of stereo to that of LiDAR."""
+    known = np.isfinite(lidar.depth_m)
+    return replace(lidar, depth_m=np.where(known, lidar.depth_m, resampling.of_depth(stereo.depth_m)))
 
 
 def _assumed(left: RigCamera, reasons: tuple[str, ...]) -> DepthChoice:

@@ -98,7 +98,7 @@ def noise_of(magnitude: Plane) -> float:
 def find_edges(rgb: NDArray[np.uint8], config: EdgeConfig) -> EdgePoints:
     """Edge points of an image (H, W, 3), spread over it."""
     x, y = colour_gradient(rgb, config.sigma_px)
-    magnitude = np.hypot(x, y)
+    magnitude = np.asarray(cv2.magnitude(x, y), np.float32)
     noise = noise_of(magnitude)
     rows, columns = np.nonzero(_candidates(magnitude, config.noise_multiple * noise) & ~_glaring(rgb))
     points = _refine(x, y, magnitude, rows, columns)

@@ -7,7 +7,7 @@ import pytest
 from calib_corridor import alignment_error, camera, rough
 from numpy.typing import NDArray
 
-from heatnet.calib.depth import DepthImage
+from heatnet.calib.depth import DepthImage, Resampling, working_camera
 from heatnet.calib.depth_choice import choose_depth, fuse
 from heatnet.calib.lidar import LidarDepth
 from heatnet.calib.motion import CamMotion
@@ -173,9 +173,22 @@ def test_fused_depth_is_lidar_where_it_sees_and_stereo_elsewhere() -> None:
     lidar = LidarDepth(LEFT, LIDAR).draw([sweep_at_rest()], STAMP, STILL)
     stereo = replace(lidar, depth_m=np.full_like(lidar.depth_m, 7.0))
     known = np.isfinite(lidar.depth_m)
-    both = fuse(stereo, lidar).depth_m
+    same = Resampling.of(stereo.camera, Rigid.identity(), lidar.camera)
+    both = fuse(stereo, lidar, same).depth_m
     assert np.array_equal(both[known], lidar.depth_m[known])
     assert np.allclose(both[~known], 7.0)
+
+
+def test_resampled_depth_is_that_of_sampled_rays() -> None:
+    camera = working_camera(LEFT.camera)
+    width, height = camera.resolution
+    depth = np.random.default_rng(5).uniform(3, 30, (height, width)).astype(np.float32)
+    image = DepthImage(camera, Rigid(rotation_exp(np.array([0.02, -0.03, 0.01])), np.zeros(3)), depth)
+    pixels = np.stack(np.meshgrid(np.arange(float(width)), np.arange(float(height))), -1).reshape(-1, 2)
+    expected = image.sample(camera.unproject(pixels)[0]).reshape(height, width)
+    resampled = Resampling.of(camera, image.left_from_rectified, camera).of_depth(depth)
+    assert 0.01 < np.isnan(expected).mean() < 0.3
+    assert np.allclose(resampled, expected, rtol=1e-5, equal_nan=True)
 
 
 def corridor_sweep(views: Views, index: int) -> Sweep:
