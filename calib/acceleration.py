@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 REMEMBERED = 5  # steps
+LONGEST = 10.0  # steps in one move
 FAINT = 1e-8  # of the largest: differences between steps that are chance
 
 
@@ -30,6 +31,11 @@ class Acceleration:
             places, steps = (np.diff(np.array(rows), axis=0).T for rows in (self._places, self._steps))
             square = steps.T @ information @ steps
             shares = np.linalg.lstsq(square, steps.T @ information @ step, FAINT)[0]
-            move = step - (places + steps) @ shares
+            longer = step - (places + steps) @ shares
+            ahead, length = (longer @ information @ other for other in (step, longer))
+            if ahead > 0 and length < LONGEST**2 * (step @ information @ step):
+                move = longer
+            else:  # what was learnt no longer holds: begin again from here
+                self._places, self._steps = self._places[-1:], self._steps[-1:]
         self._places.append(self._places[-1] + move)
         return move

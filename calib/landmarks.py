@@ -49,8 +49,9 @@ def place_edges(edges: EdgePoints, left: RigCamera, depth: DepthImage) -> Landma
     good = found & also & np.isfinite(nearer)
     cam0 = left.cam_from_cam0.inverse()
     with np.errstate(invalid="ignore"):
-        outline = farther > nearer * (1 + JUMP)
-        crease, plane = _halfway(nearer, farther), _halfway(np.fmin(minus, plus), np.fmax(minus, plus))
+        near, far = np.fmin(minus, plus), np.fmax(minus, plus)
+        outline = (farther > nearer * (1 + JUMP)) & (far > near * (1 + JUMP))
+        crease, plane = _halfway(nearer, farther), _halfway(near, far)
         middle = np.where(np.abs(plane / crease - 1) < FLAT, plane, crease)  # going on from noise makes more of it
     z = np.where(outline, nearer, middle)[:, None]
     points, beside = cam0.apply(rays * z), cam0.apply(along * z)

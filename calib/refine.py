@@ -59,6 +59,7 @@ JOINTLY = (
     Stage(2, 0.24, 0.3, ("",), 25, EVERY_FRAME, 60_000),
 )
 FINAL = JOINTLY[-1]
+CALM = 0.4  # momentum (Polyak 1964) while the search settles: matches change too much to learn from earlier steps
 STILL_PX = 0.01  # a step that moves the landmarks less is the last of its stage
 AT_REST_PX = 0.0015  # likewise of the stages for all cameras
 AGREEMENT = 1.25  # of a stage's scale: difference between thermal cameras at which a landmark's weight turns
@@ -85,10 +86,10 @@ def refine(observe: Observe, start: Estimate, guess: Estimate, prior: Prior, sta
     for stage in (s.at(float(guess.camera.intrinsics[:2].mean())) for s in stages):
         observed = observe(stage.blur_px, stage.frames).thinned(stage.most)
         free = np.array([name.startswith(stage.released) for name in estimate.names])
-        acceleration = Acceleration()
+        move = np.zeros(len(free))
         for _ in range(stage.steps):
             found = fit(observed, estimate, guess, prior, stage)
-            move = acceleration.move(solve_free(found.normal, free), found.normal.information)
+            move = solve_free(found.normal, free) + CALM * move
             estimate = estimate.moved(move)
             if found.moved_px(move) < STILL_PX:
                 break

@@ -95,6 +95,7 @@ def test_a_topic_named_thermal_by_the_user_counts(tmp_path: Path) -> None:
         (lambda d: d["cam2"].update(distortion_model="plumb"), "one of radtan, equidistant, none"),
         (lambda d: d["cam2"].update(distortion_coeffs=[0.1]), "k1 k2 p1 p2"),
         (lambda d: d["cam2"].update(distortion_coeffs=[float("nan")] * 4), "k1 k2 p1 p2"),
+        (lambda d: d["cam2"].update(distortion_model="none", distortion_coeffs=[-0.4, 0.2, 0, 0]), "coeffs are [-0.4"),
         (lambda d: d["cam2"].update(camera_model="omni"), "only pinhole"),
         (lambda d: d["cam2"]["T_cn_cnm1"][0].__setitem__(0, 1.05), "not orthonormal"),
         (lambda d: d["cam2"].update(T_cn_cnm1=np.diag([1.0, 1, -1, 1]).tolist()), "not orthonormal"),

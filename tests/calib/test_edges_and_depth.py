@@ -12,7 +12,7 @@ from heatnet.calib.camera import Camera
 from heatnet.calib.depth import DepthImage, StereoDepth
 from heatnet.calib.edge_stereo import sharpen_depth
 from heatnet.calib.edges import EdgeConfig, EdgePoints, find_edges, sample
-from heatnet.calib.landmarks import place_edges
+from heatnet.calib.landmarks import Landmarks, place_edges
 from heatnet.calib.matching import Gradients, Search, search
 from heatnet.calib.rig import Rig, RigCamera
 from heatnet.calib.rigid import Rigid
@@ -111,24 +111,42 @@ def true_depth(points: np.ndarray) -> np.ndarray:
     return np.minimum(walls, ground)
 
 
-@pytest.mark.parametrize(
-    ("by_column", "expected"),
-    [
-        (lambda x: 1 / (0.1 + 0.0001 * x), 1 / 0.1),  # one slanted wall
-        (lambda x: 1 / (0.1 - 0.001 * np.abs(x)), 1 / 0.1),  # the corner of a house: both walls lead away from it
-        (lambda x: np.where(x < 0, 10.0, 10.6), 10.0),  # a person before a wall: a small step, but the nearer's edge
-        (lambda x: np.where(x < 0, 1 / (0.1 - 0.001 * x), 30.0), 1 / 0.1),  # the end of a slanted wall
-        (lambda x: np.where(x < 0, np.nan, 12.0), 12.0),  # known on one side only
-    ],
-    ids=["plane", "crease", "small step", "outline", "one side"],
-)
-def test_an_edge_lies_where_the_surfaces_beside_it_meet(by_column: Callable[..., np.ndarray], expected: float) -> None:
-    camera = Camera("none", np.array([200.0, 200, 60, 40]), np.zeros(0), (121, 81))
+def placed_at_the_middle(depth: np.ndarray) -> Landmarks:
+    """An upright edge in the middle of every row of a depth image (H, 121) of a simple camera."""
+    camera = Camera("none", np.array([200.0, 200, 60, len(depth) / 2]), np.zeros(0), (121, len(depth)))
     entry = RigCamera("cam0", camera, "/rgb", False, Rigid.identity())
-    depth = np.tile(by_column(np.arange(121) - 60.0), (81, 1)).astype(np.float32)
-    edges = EdgePoints(np.array([[60.0, 40.0]]), np.array([[1.0, 0.0]]), np.ones(1))
-    landmarks = place_edges(edges, entry, DepthImage(camera, Rigid.identity(), depth))
-    assert landmarks.points[0, 2] == pytest.approx(expected, rel=0.002)
+    pixels = np.stack([np.full(len(depth), 60.0), np.arange(float(len(depth)))], 1)
+    edges = EdgePoints(pixels, np.tile([1.0, 0.0], (len(depth), 1)), np.ones(len(depth)))
+    return place_edges(edges, entry, DepthImage(camera, Rigid.identity(), depth.astype(np.float32)))
+
+
+@pytest.mark.parametrize(
+    ("by_column", "expected", "outline"),
+    [
+        (lambda x: 1 / (0.1 + 0.0001 * x), 1 / 0.1, False),  # one slanted wall
+        (lambda x: 1 / (0.1 + 0.001 * x), 1 / 0.1, False),  # one seen at a grazing angle: its sides differ by 8 %
+        (lambda x: 1 / (0.1 - 0.001 * np.abs(x)), 1 / 0.1, False),  # the corner of a house: both walls lead away
+        (lambda x: np.where(x < 0, 10.0, 10.6), 10.0, True),  # a person before a wall: a small step
+        (lambda x: np.where(x < 0, 1 / (0.1 - 0.001 * x), 30.0), 1 / 0.1, True),  # the end of a slanted wall
+        (lambda x: np.where(x < 0, 10.0, 10.2), 10.1, False),  # no step that measured depth would tell
+        (lambda x: np.where(x < 0, np.nan, 12.0), 12.0, False),  # known on one side only
+    ],
+    ids=["plane", "grazing", "crease", "small step", "outline", "no step", "one side"],
+)
+def test_an_edge_lies_where_the_surfaces_beside_it_meet(
+    by_column: Callable[..., np.ndarray], expected: float, outline: bool
+) -> None:
+    landmarks = placed_at_the_middle(np.tile(by_column(np.arange(121) - 60.0), (40, 1)))
+    assert np.allclose(landmarks.points[:, 2], expected, rtol=0.002)
+    assert (landmarks.outline == outline).all()
+
+
+def test_noise_of_depth_is_no_outline_and_is_not_made_more_of() -> None:
+    noise = np.random.default_rng(8).normal(0, 1, (2000, 121))
+    rough, fine = (placed_at_the_middle(10 * (1 + share * noise)) for share in (0.01, 0.005))
+    assert rough.outline.mean() < 0.02
+    assert abs(rough.points[:, 2].mean() / 10 - 1) < 0.001
+    assert fine.points[:, 2].std() / 10 < 0.008
 
 
 def test_edges_found_again_in_the_right_image_know_their_depth(rig: Rig, views: Views) -> None:
@@ -195,7 +213,7 @@ def test_saturated_pixels_do_not_make_everything_an_edge() -> None:
 def test_the_end_of_a_front_seen_at_a_slant_is_as_far_as_the_front_is_there() -> None:
     """Left of column 120 a front that recedes to 12 m, right of it a wall at 40 m."""
     left = RigCamera(
-        "cam0", Camera("none", np.array([200.0, 200, 120, 40]), np.zeros(4), (240, 80)), "/rgb", False, Rigid.identity()
+        "cam0", Camera("none", np.array([200.0, 200, 120, 40]), np.zeros(0), (240, 80)), "/rgb", False, Rigid.identity()
     )
     inverse = np.full((80, 240), 1 / 40)
     inverse[:, :120] = 1 / 12 + 4e-4 * (119 - np.arange(120))

@@ -56,16 +56,35 @@ def test_what_is_found_in_a_wide_search_is_worth_less_against_the_guess(rig: Rig
     assert np.isclose(sigma_px, 2.5 * stage.scale_px)
 
 
-def test_what_creeps_along_a_weak_direction_arrives_in_a_few_steps() -> None:
+def creeping(remaining: list[float], moves: int) -> tuple[float, float]:
+    """What is left of the way after so many steps, plain and accelerated; `remaining` of it after a step, by axis.
+
+    The axes are told apart only by an information in which they are hardly independent.
+    """
     generator = np.random.default_rng(3)
-    axes = np.linalg.qr(generator.normal(size=(4, 4)))[0]
-    remaining = axes @ np.diag([0.95, 0.8, 0.3, 0.0]) @ axes.T  # of the way to the goal, after a step
-    information, goal = np.eye(4), generator.normal(size=4)
-    place, accelerated, acceleration = np.zeros(4), np.zeros(4), Acceleration()
-    for _ in range(7):
-        place = place + (goal - place) - remaining @ (goal - place)
-        step = (goal - accelerated) - remaining @ (goal - accelerated)
-        accelerated = accelerated + acceleration.move(step, information)
-    assert np.linalg.norm(place - goal) > 0.2 * np.linalg.norm(goal)
-    assert np.linalg.norm(accelerated - goal) < 1e-6 * np.linalg.norm(goal)
-    assert np.allclose(acceleration.move(np.zeros(4), information), 0, atol=1e-6)  # at rest
+    count = len(remaining)
+    axes = generator.normal(size=(count, count)) * np.logspace(0, 3, count)  # in units as unlike as metres and pixels
+    after = axes.T @ np.diag(remaining) @ np.linalg.inv(axes.T)
+    information, goal = np.linalg.inv(axes.T @ axes), axes.T @ np.ones(count)
+    plain, place, acceleration = np.zeros(count), np.zeros(count), Acceleration()
+    for _ in range(moves):
+        plain = plain + (goal - plain) - after @ (goal - plain)
+        place = place + acceleration.move((goal - place) - after @ (goal - place), information)
+    lengths = [float(np.sqrt(way @ information @ way)) for way in (goal - plain, goal - place, goal)]
+    return lengths[0] / lengths[2], lengths[1] / lengths[2]
+
+
+def test_what_creeps_along_weak_directions_arrives_in_a_few_steps() -> None:
+    plain, accelerated = creeping([0.9, 0.8, 0.3, 0.0], 7)
+    assert plain > 0.2
+    assert accelerated < 1e-5
+    plain, accelerated = creeping([0.9, 0.85, 0.8, 0.7, 0.6, 0.4, 0.3, 0.1], 14)  # more axes than steps remembered
+    assert plain > 0.08
+    assert accelerated < 2e-3
+
+
+def test_steps_that_grow_on_the_way_are_not_taken_for_a_way_back() -> None:
+    acceleration, information = Acceleration(), np.eye(1)
+    moves = [acceleration.move(np.array([step]), information)[0] for step in (1.0, 1.1, 1.2, 1.0, 0.5, 0.0)]
+    assert min(moves) >= 0  # matches that come into reach pull the harder the nearer they are
+    assert max(moves) <= 10

@@ -142,7 +142,7 @@ def _frame(rig: Rig, stamp: int, start: int, lags: tuple[int, int], speed: float
 
 def _sweep(moved: Array) -> Any:
     """What a LiDAR sees: points (64, 360) of its own frame."""
-    wide = Camera("none", np.array([220.0, 110.0, 179.5, 31.5]), np.zeros(4), (360, 64))
+    wide = Camera("none", np.array([220.0, 110.0, 179.5, 31.5]), np.zeros(0), (360, 64))
     eye = RigCamera("lidar", wide, "", False, Rigid(np.eye(3), -CAM0_FROM_LIDAR.translation))
     points = CAM0_FROM_LIDAR.inverse().apply(look(eye, moved).points.reshape(-1, 3) - moved)
     return points.astype("<f4").view([("x", "<f4"), ("y", "<f4"), ("z", "<f4")]).reshape(64, 360)

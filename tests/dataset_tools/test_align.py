@@ -152,7 +152,7 @@ def test_where_nothing_is_known_it_is_far() -> None:
 
 
 WIDE = Camera("radtan", np.array([505.0, 500, 310, 250]), np.array([-0.35, 0.12, 1e-3, -1e-3]), (640, 512))
-PAPER_GRID = Camera("none", np.array([420.0, 500, 356, 148]), np.zeros(4), (701, 319))  # no multiple of anything
+PAPER_GRID = Camera("none", np.array([420.0, 500, 356, 148]), np.zeros(0), (701, 319))  # no multiple of anything
 
 
 @pytest.mark.parametrize("inverse_m", [0.0, 1 / 15, 1 / 3])

@@ -52,7 +52,7 @@ def contents(root: Path) -> dict[str, bytes]:
 
 def grid_of(dataset: Dataset) -> Camera:
     document = dataset.manifest.config["grid_camera"]
-    return Camera("none", np.array(document["intrinsics"]), np.zeros(4), tuple(document["resolution"]))
+    return Camera("none", np.array(document["intrinsics"]), np.zeros(0), tuple(document["resolution"]))
 
 
 def test_every_pair_of_a_drive_becomes_an_aligned_sample(day: Path, rig_file: Path, tmp_path: Path) -> None:
