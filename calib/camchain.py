@@ -142,9 +142,7 @@ def _distortion(path: Path, name: str, block: dict[str, Any], model: str) -> NDA
     if model == "none":
         given = block.get("distortion_coeffs") or []
         if not isinstance(given, list) or any(given):
-            raise RigError(
-                f"{path}: {name}: distortion_model is none, but distortion_coeffs are {given}"
-            )
+            raise RigError(f"{path}: {name}: distortion_model is none, but distortion_coeffs are {given}")
         return np.zeros(0)
     value = _need(path, name, block, "distortion_coeffs")
     what = "k1 k2 p1 p2, optionally k3, are" if model == "radtan" else "k1 k2 k3 k4 are"

@@ -3,13 +3,16 @@
 from dataclasses import replace
 
 import numpy as np
-from calib_corridor import rough
+from calib_corridor import alignment_error, rough
 
+from heatnet.calib.config import CalibrationConfig
 from heatnet.calib.depth_choice import choose_depth
 from heatnet.calib.edges import EdgeConfig
 from heatnet.calib.motion import CamMotion
 from heatnet.calib.parameters import Estimate
+from heatnet.calib.pipeline import calibrate
 from heatnet.calib.rig import Rig
+from heatnet.calib.rigid import rotation_log
 from heatnet.calib.scene import observer, prepare
 from heatnet.calib.views import Views
 
@@ -42,3 +45,19 @@ def test_the_street_that_is_assumed_has_a_road_and_houses(rig: Rig, views: Views
 def test_measured_depth_pins_nothing(rig: Rig, views: Views) -> None:
     scenes = prepare(views, rig, EdgeConfig(), choose_depth("stereo", views, rig))
     assert all(scene.pinned == {} for scene in scenes)
+
+
+def test_one_rgb_camera_finds_rotation_and_intrinsics_and_nothing_is_sure_that_is_wrong(rig: Rig, views: Views) -> None:
+    guess = rough(rig, (2.0, -2.5, 1.5), 0.93)
+    mono = replace(views, views=tuple(replace(v, right=None) for v in views.views))
+    near, far = calibrate(mono, guess, replace(CalibrationConfig(), depth="none")).cameras
+    assert alignment_error(rig["cam2"], near.before, rig.rgb_left) > 8
+    assert alignment_error(rig["cam2"], near.after, rig.rgb_left) < 1
+    turned = near.after.cam_from_cam0.rotation @ rig["cam2"].cam_from_cam0.rotation.T
+    assert np.rad2deg(np.linalg.norm(rotation_log(turned))) < 0.4
+    for camera in (near, far):
+        places = [c.cam_from_cam0.inverse().translation for c in (camera.before, camera.after)]
+        assert np.allclose(*places, atol=1e-4)
+        assert abs(camera.estimate.lag_s) < 1e-5
+        error = alignment_error(rig[camera.after.name], camera.after, rig.rgb_left)
+        assert camera.status == "inconclusive" or error < camera.stated_px
