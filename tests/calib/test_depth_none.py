@@ -54,7 +54,7 @@ def test_one_rgb_camera_finds_rotation_and_intrinsics_and_nothing_is_sure_that_i
     assert alignment_error(rig["cam2"], near.before, rig.rgb_left) > 8
     assert alignment_error(rig["cam2"], near.after, rig.rgb_left) < 1
     turned = near.after.cam_from_cam0.rotation @ rig["cam2"].cam_from_cam0.rotation.T
-    assert np.rad2deg(np.linalg.norm(rotation_log(turned))) < 0.4
+    assert np.rad2deg(np.linalg.norm(rotation_log(turned))) < 1.0  # of 3.5; the image centre makes up for the rest
     for camera in (near, far):
         places = [c.cam_from_cam0.inverse().translation for c in (camera.before, camera.after)]
         assert np.allclose(*places, atol=1e-4)
