@@ -15,7 +15,7 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Model = Literal["radtan", "equidistant", "none"]
 MODELS: tuple[str, ...] = get_args(Model)
-COEFFICIENTS = {"radtan": (4, 5), "equidistant": (4,), "none": (0,)}
+COEFFICIENTS = {"radtan": (4, 5), "equidistant": (4,)}
 UNPROJECT_STEPS = 20
 
 

@@ -37,13 +37,10 @@ class DepthImage:
 
         The nearest pixel speaks: between the depths of two surfaces there is none.
         """
-        rectified = rays @ self.left_from_rectified.rotation
-        pixels, real = self.camera.project(rectified)
-        inside = real & self.camera.sees(pixels)
-        columns, rows = np.where(inside[:, None], np.rint(pixels), 0).astype(np.int64).T
-        along = np.where(inside, self.depth_m[rows, columns], np.nan)
+        places, inside, z = _nearest(self.camera, self.left_from_rectified, rays)
+        along = np.where(inside, self.depth_m.reshape(-1)[places], np.nan)
         with np.errstate(invalid="ignore", divide="ignore"):
-            return along / rectified[:, 2] * rays[:, 2]
+            return along / z * rays[:, 2]
 
 
 @dataclass(frozen=True)
@@ -60,17 +57,26 @@ class Resampling:
         width, height = camera.resolution
         pixels = np.stack(np.meshgrid(np.arange(float(width)), np.arange(float(height))), -1).reshape(-1, 2)
         rays = camera.unproject(pixels)[0]
-        rectified = rays @ left_from_rectified.rotation
-        there, real = source.project(rectified)
-        inside = real & source.sees(there)
-        columns, rows = np.where(inside[:, None], np.rint(there), 0).astype(np.int64).T
-        share = np.where(inside, rays[:, 2] / rectified[:, 2], np.nan)
-        return Resampling(camera, rows * source.resolution[0] + columns, share.astype(np.float32))
+        places, inside, z = _nearest(source, left_from_rectified, rays)
+        share = np.where(inside, rays[:, 2] / z, np.nan)
+        return Resampling(camera, places, share.astype(np.float32))
 
     def of_depth(self, depth_m: NDArray[np.float32]) -> NDArray[np.float32]:
         """Depth (H, W), NaN where unknown, of the source's (h, w): the nearest pixel's."""
         width, height = self.camera.resolution
         return np.asarray((depth_m.reshape(-1)[self._places] * self._share).reshape(height, width), np.float32)
+
+
+def _nearest(
+    camera: Camera, left_from_rectified: Rigid, rays: Array
+) -> tuple[NDArray[np.int64], NDArray[np.bool_], Array]:
+    """The pixel (N,), counted row by row, that is nearest to each ray (N, 3) of the left camera, whether the image has
+    one (0 where not), and the ray's z (N,) in the rectified frame."""
+    rectified = rays @ left_from_rectified.rotation
+    pixels, real = camera.project(rectified)
+    inside = real & camera.sees(pixels)
+    columns, rows = np.where(inside[:, None], np.rint(pixels), 0).astype(np.int64).T
+    return rows * camera.resolution[0] + columns, inside, rectified[:, 2]
 
 
 @dataclass(frozen=True)
