@@ -59,6 +59,7 @@ def _settle_best(
 ) -> tuple[Estimate, float]:
     """What meets most edges of all that the starts lead to, and how many: uphill under each blur, then settled."""
     higher = [ascend(observe, start, guess, prior, blur_px) for start in starts for blur_px in blurs_px]
+    higher = _unlike(observe, higher)
     begun = [_refined(observe, e, guess, first, SETTLE[:1]) for e in higher for first in (prior, prior.held())]
     settled = [_refined(observe, e, guess, prior, SETTLE[1:]) for e in _unlike(observe, begun)]
     asked = observe(FINAL.blur_px, FINAL.frames).thinned(MET)

@@ -14,6 +14,7 @@ Plane = NDArray[np.float32]
 # Between linear sensors (1) and images encoded for displays (2.2); an edge is 0.1 px off at the wrong end.
 LIGHT: Plane = (np.arange(256) ** 1.5).astype(np.float32)[None]
 ROWS = 16  # of an image at a time, which stay in the processor's cache
+MOST_COLUMNS = 1 << 14  # of what remap makes: it takes fewer than 32767
 CLIPPED = 250  # a value from which on the sensor may have been saturated
 CLIPPED_REACH_PX = 4  # edges this near to saturated pixels are those of the glare
 
@@ -91,7 +92,7 @@ def noise_of(magnitude: Plane) -> float:
     """
     some = magnitude[::3, ::3]
     some = some[some > 1e-6]
-    quarter = float(np.quantile(some, 0.25)) if some.size else 0.0
+    quarter = float(np.partition(some, len(some) // 4)[len(some) // 4]) if some.size else 0.0
     return max(quarter / 0.76, 1e-6)  # the lower quartile of a Rayleigh distribution is 0.76 deviations
 
 
@@ -151,9 +152,11 @@ def sample(plane: Plane, pixels: NDArray[np.floating], interpolation: int = cv2.
     """Values (...) or (..., C) of an image (H, W) or (H, W, C) at pixels (..., 2), between them; 0 outside."""
     shape = (*pixels.shape[:-1], *plane.shape[2:])
     count = int(np.prod(pixels.shape[:-1]))
-    lines = -(-count // 4096) or 1  # remap takes no more than 32767 columns
-    places = np.full((2, lines * 4096), -10, dtype=np.float32)
+    lines = -(-count // MOST_COLUMNS) or 1
+    columns = -(-count // lines) or 1
+    places = np.empty((2, lines * columns), dtype=np.float32)
     places[:, :count] = pixels.reshape(-1, 2).T
-    u, v = places.reshape(2, lines, 4096)
+    places[:, count:] = -10
+    u, v = places.reshape(2, lines, columns)
     values = cv2.remap(plane, u, v, interpolation, borderMode=cv2.BORDER_CONSTANT, borderValue=0.0)
     return np.asarray(values, dtype=np.float32).reshape(-1, *plane.shape[2:])[:count].reshape(shape)

@@ -23,8 +23,10 @@ class Gradients:
     @staticmethod
     def of(x: Plane, y: Plane) -> "Gradients":
         """One image of a gradient (H, W) by x and by y in any unit."""
-        plane = np.asarray(cv2.merge([x, y]), np.float32)
-        plane /= np.float32(noise_of(np.asarray(cv2.magnitude(x, y), np.float32)))
+        share = np.float32(1 / noise_of(np.asarray(cv2.magnitude(x, y), np.float32)))
+        plane = np.empty((*x.shape, 2), np.float32)
+        for axis, component in enumerate((x, y)):
+            np.multiply(component, share, out=plane[..., axis])
         return Gradients((plane,))
 
     @staticmethod

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from calib_corridor import alignment_error, camera, rough
 from numpy.typing import NDArray
+from scipy.spatial import Delaunay
 
 from heatnet.calib.depth import DepthImage, Resampling, working_camera
 from heatnet.calib.depth_choice import choose_depth, fuse
@@ -15,7 +16,7 @@ from heatnet.calib.pipeline import CalibrationConfig, calibrate
 from heatnet.calib.raster import rasterise
 from heatnet.calib.rig import Body, Lidar, Rig, RigCamera
 from heatnet.calib.rigid import Rigid, rotation_exp
-from heatnet.calib.surface import join
+from heatnet.calib.surface import join, triangulate
 from heatnet.calib.trajectory import Trajectory
 from heatnet.calib.upright import continued
 from heatnet.calib.views import Sweep, Views
@@ -138,6 +139,29 @@ def test_a_road_at_a_grazing_angle_is_one_surface_and_a_jump_is_none() -> None:
     spread = car[mesh.surfaces].max(axis=1) / car[mesh.surfaces].min(axis=1)
     assert spread.max() < 1.1
     assert len(mesh.jumps) == pytest.approx(2 * 19, abs=4)
+
+
+@pytest.mark.parametrize("places", ["strewn", "rings", "twice"])
+def test_measurements_are_joined_as_by_qhull_with_the_right_neighbours(places: str) -> None:
+    generator = np.random.default_rng(0)
+    directions = generator.normal(size=(200, 2)) * [1.0, 0.3]
+    if places == "rings":  # many on one circle, as of a LiDAR: which way such a square is cut is chance
+        directions = np.stack(np.meshgrid(np.arange(20) * 0.003, np.arange(8) * 0.007), -1).reshape(-1, 2)
+        directions[:, 1] += 0.02 * directions[:, 0] ** 2
+    if places == "twice":
+        directions = np.concatenate([directions, directions[:50]])
+    corners, across = triangulate(directions)
+    qhull = Delaunay(directions)
+    areas = [np.abs(np.linalg.det(np.diff(directions[c], axis=1))).sum() for c in (corners, qhull.simplices)]
+    assert areas[0] == pytest.approx(areas[1], rel=2e-3)
+    if places == "strewn":
+        same = {tuple(sorted(c)) for c in corners.tolist()} & {tuple(sorted(c)) for c in qhull.simplices.tolist()}
+        assert len(same) > 0.98 * len(corners)
+    for triangle, row in enumerate(across):
+        for corner, other in enumerate(row):
+            side = set(np.delete(corners[triangle], corner).tolist())
+            sharing = [t for t in np.flatnonzero(np.isin(corners, list(side)).sum(axis=1) == 2) if t != triangle]
+            assert sharing == ([other] if other >= 0 else [])
 
 
 def test_points_in_a_line_or_too_few_make_no_surface() -> None:
