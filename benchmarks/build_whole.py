@@ -10,6 +10,7 @@ between the exposures), and both are written as PNG. The ways take turns, and me
 """
 
 import argparse
+import os
 import shutil
 import tempfile
 import time
@@ -97,6 +98,11 @@ def stamp_of(message: Any) -> int:
     return message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
 
 
+def as_if_new(bag: Path) -> None:
+    """Give the bag another time of change, so that nothing that this process knows of it is used again."""
+    os.utime(bag, (bag.stat().st_mtime - 60,) * 2)
+
+
 def cpu_ms(begun: float, pairs: int) -> float:
     return (time.process_time() - begun) * 1e3 / pairs
 
@@ -126,10 +132,12 @@ def main() -> None:
 def one_round(bag: Path, rig_file: Path, rig: Rig, folder: Path) -> dict[str, float]:
     """CPU time (ms) a pair, by way."""
     folder.mkdir()
+    as_if_new(bag)
     begun = time.process_time()
     pairs = plain_build(bag, rig, folder / "plain")
     times = {PLAIN: cpu_ms(begun, pairs)}
     for depth in ("infinite", "auto"):
+        as_if_new(bag)
         begun = time.process_time()
         config = BuildConfig(depth=depth, split="train", domain="day")  # type: ignore[arg-type]
         summary = build_dataset([bag], rig_file, folder / depth, config)

@@ -1,5 +1,6 @@
 """What bags made of chunks have in common: an index that may be missing, and chunks that may be damaged."""
 
+import copy
 import io
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -19,6 +20,20 @@ from heatnet.errors import RecordingError
 _KEPT_ENTRIES = 1 << 16  # some 15 MB: most recordings are walked through once
 
 
+class _Walked:
+    """The messages of chunks that were walked through, by the chunks' bytes, as long as there is room."""
+
+    def __init__(self) -> None:
+        self.entries: dict[int, list[Entry]] = {}
+        self._room = _KEPT_ENTRIES
+
+    def keep(self, at: int, entries: list[Entry]) -> None:
+        """Remember the messages of the chunk at byte `at` where there is room for them."""
+        if len(entries) <= self._room:
+            self.entries[at] = entries
+            self._room -= len(entries)
+
+
 class ChunkedSource(ABC):
     """A bag as bytes of messages. Every method raises RecordingError, nothing else.
 
@@ -36,13 +51,10 @@ class ChunkedSource(ABC):
         self._counts: Counter[int] = Counter()
         self._chunks: list[Chunk] = []
         self._spans: dict[int, tuple[int, int]] = {}  # log times of chunks that were read, by their bytes
-        self._walked: dict[int, list[Entry]] = {}  # messages of plain chunks, by their bytes
-        self._room = _KEPT_ENTRIES
-        try:
-            self._size = path.stat().st_size
-            self._file = path.open("rb")
-        except OSError as error:
-            raise RecordingError(f"{path}: cannot be read ({error.strerror or error})") from error
+        self._walked = _Walked()  # of plain chunks
+        self._file = _opened(path)
+        self._size = self._file.seek(0, io.SEEK_END)
+        self._file.seek(0)
         try:
             self._open()
         except BaseException:
@@ -50,6 +62,12 @@ class ChunkedSource(ABC):
             raise
         self._numbered = {number: replace(c, count=self._counts[number]) for number, c in self._found.items()}
         self.channels = list(self._numbered.values())
+
+    def again(self) -> "ChunkedSource":
+        """The same file, which must not have changed, opened anew; what is known of it by now is shared."""
+        other = copy.copy(self)
+        other._file = _opened(self._path)
+        return other
 
     def _open(self) -> None:
         magic = self._file.read(len(self.magic))
@@ -82,8 +100,8 @@ class ChunkedSource(ABC):
 
     def _load(self, chunk: Chunk) -> Opened:
         """The chunk's messages, as far as they can be read; where that ends early, it is noted."""
-        if chunk.at in self._walked:
-            return Opened(self._file, self._walked[chunk.at], 0)
+        if chunk.at in self._walked.entries:
+            return Opened(self._file, self._walked.entries[chunk.at], 0)
         entries: list[Entry] = []
         stream: BinaryIO = self._file
         try:
@@ -96,9 +114,8 @@ class ChunkedSource(ABC):
         if entries:
             times = [entry.log_ns for entry in entries]
             self._spans[chunk.at] = min(times), max(times)
-        if stream is self._file and len(entries) <= self._room:
-            self._walked[chunk.at] = entries
-            self._room -= len(entries)
+        if stream is self._file:
+            self._walked.keep(chunk.at, entries)
         return Opened(stream, entries, 0 if stream is self._file else stream.seek(0, io.SEEK_END))
 
     def read(self, topics: Collection[str], log_ns: NDArray[np.int64] | None = None) -> Iterator[RawMessage]:
@@ -134,3 +151,10 @@ class ChunkedSource(ABC):
     @abstractmethod
     def _read_chunk(self, at: int) -> tuple[BinaryIO, Iterator[Entry]]:
         """The stream of the chunk at byte `at` and its messages there; channels it describes are taken in."""
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise RecordingError(f"{path}: cannot be read ({error.strerror or error})") from error

@@ -64,8 +64,8 @@ def _transforms(cursor: Cursor) -> list[Message]:
 
 def _transform(cursor: Cursor) -> Pose:
     header, child = cursor.header(), cursor.string()
-    translation, quaternion = cursor.floats(3), cursor.floats(4)
-    return Pose(header.stamp_ns, _frame(header.frame_id), _frame(child), quaternion, translation)
+    pose = cursor.floats(7)
+    return Pose(header.stamp_ns, _frame(header.frame_id), _frame(child), quaternion=pose[3:], translation=pose[:3])
 
 
 def _odometry(cursor: Cursor) -> list[Message]:

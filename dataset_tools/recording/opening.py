@@ -1,9 +1,15 @@
-"""Which reader a path needs."""
+"""Which reader a path needs.
 
+A build opens a recording several times: for its rig, its stamps, its counts, its images. What was learnt of the last
+few files, index and messages, is shared as long as they stay as they are.
+"""
+
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from heatnet.dataset_tools.recording.bag import BagRecording
+from heatnet.dataset_tools.recording.chunked import ChunkedSource
 from heatnet.dataset_tools.recording.folder import FolderRecording
 from heatnet.dataset_tools.recording.mcap import McapSource
 from heatnet.dataset_tools.recording.reader import Recording
@@ -13,7 +19,15 @@ from heatnet.dataset_tools.recording.source import Source
 from heatnet.errors import RecordingError
 
 # A recorder that was killed leaves drive.bag.active.
-_SOURCES: dict[str, Callable[[Path], Source]] = {".bag": Rosbag1Source, ".active": Rosbag1Source, ".mcap": McapSource}
+_SOURCES: dict[str, Callable[[Path], ChunkedSource]] = {
+    ".bag": Rosbag1Source,
+    ".active": Rosbag1Source,
+    ".mcap": McapSource,
+}
+_KNOWN_FILES = 4
+_SETTLED_NS = 2_000_000_000  # what was written to later than this ago may change again and keep its time (as in git)
+_State = tuple[Path, int, int, int]
+_known: dict[_State, ChunkedSource] = {}  # the latest last
 
 
 def open_recording(path: Path) -> Recording:
@@ -40,7 +54,22 @@ def _open(path: Path) -> Recording:
         return BagRecording(path, _through_rosbags(path))
     if path.suffix not in _SOURCES or not path.is_file():
         raise RecordingError(f"{path}: not a recording; a .bag, .mcap, .db3 or a folder is needed")
-    return BagRecording(path, _SOURCES[path.suffix](path))
+    return BagRecording(path, _chunked(path))
+
+
+def _chunked(path: Path) -> ChunkedSource:
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise RecordingError(f"{path}: cannot be read ({error.strerror or error})") from error
+    state = path.absolute(), stat.st_ino, stat.st_size, stat.st_mtime_ns
+    known = _known.pop(state, None)
+    source = _SOURCES[path.suffix](path) if known is None else known.again()
+    if time.time_ns() - stat.st_mtime_ns > _SETTLED_NS:
+        _known[state] = source
+        for oldest in list(_known)[:-_KNOWN_FILES]:
+            del _known[oldest]
+    return source
 
 
 def _through_rosbags(path: Path) -> Source:
@@ -50,7 +79,7 @@ def _through_rosbags(path: Path) -> Source:
         return RosbagsSource(path, "SQLite rosbag2")
     if is_compressed(path):
         return RosbagsSource(path, FORMAT)
-    return Rosbag2Folder(path, lambda file: RosbagsSource(file, "SQLite rosbag2"))
+    return Rosbag2Folder(path, lambda f: _chunked(f) if f.suffix in _SOURCES else RosbagsSource(f, "SQLite rosbag2"))
 
 
 def _is_rosbag2(folder: Path) -> bool:

@@ -10,7 +10,6 @@ import yaml
 from numpy.typing import NDArray
 
 from heatnet.dataset_tools.recording.chunks import Damage
-from heatnet.dataset_tools.recording.mcap import McapSource
 from heatnet.dataset_tools.recording.source import Channel, RawMessage, Source
 from heatnet.errors import RecordingError
 
@@ -23,7 +22,7 @@ class Rosbag2Folder:
 
     format = FORMAT
 
-    def __init__(self, folder: Path, open_sqlite: Callable[[Path], Source]) -> None:
+    def __init__(self, folder: Path, open_file: Callable[[Path], Source]) -> None:
         damage = Damage()
         files = sorted((f for f in folder.iterdir() if f.suffix in (".mcap", ".db3")), key=_number)
         for missing in _listed(metadata_of(folder)) - {file.name for file in files}:
@@ -31,7 +30,7 @@ class Rosbag2Folder:
         self._sources: list[Source] = []
         for file in files:
             try:
-                self._sources.append(McapSource(file) if file.suffix == ".mcap" else open_sqlite(file))
+                self._sources.append(open_file(file))
             except RecordingError as error:
                 damage.note(str(error))
         if not self._sources:

@@ -62,9 +62,10 @@ class Cursor:
 
     def stamp(self) -> int:
         """The stamp (ns) of a header, leaving the cursor before its frame."""
-        if not self._cdr:
-            self.number("I")  # the sequence number, which ROS 2 dropped
-        return self.number("i" if self._cdr else "I") * 1_000_000_000 + self.number("I")
+        if self._cdr:
+            return self.number("i") * 1_000_000_000 + self.number("I")
+        _, seconds, nanoseconds = self._unpack("I", 3)  # ROS 2 dropped the sequence number before them
+        return int(seconds) * 1_000_000_000 + int(nanoseconds)
 
     def _unpack(self, code: str, count: int) -> tuple[int | float, ...]:
         size = struct.calcsize("=" + code)
