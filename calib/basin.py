@@ -4,6 +4,7 @@ Searched widely, the beginnings are ranked and climbed by the second score, whic
 compete by how many edges they meet, which tells a wrong place from the right one where agreement hardly does.
 """
 
+import itertools
 import logging
 from collections.abc import Sequence
 
@@ -12,6 +13,7 @@ import numpy as np
 from heatnet.calib.ascent import ascend
 from heatnet.calib.coarse import CoarseConfig, Sight, search_pose
 from heatnet.calib.observations import Observe
+from heatnet.calib.parallel import side_by_side
 from heatnet.calib.parameters import Estimate, Prior
 from heatnet.calib.refine import APPROACH, FINAL, SETTLE, Stage, fit, refine
 from heatnet.calib.rig import RigCamera
@@ -58,12 +60,21 @@ def _settle_best(
     observe: Observe, starts: Sequence[Estimate], guess: Estimate, prior: Prior, blurs_px: Sequence[float]
 ) -> tuple[Estimate, float]:
     """What meets most edges of all that the starts lead to, and how many: uphill under each blur, then settled."""
-    higher = [ascend(observe, start, guess, prior, blur_px) for start in starts for blur_px in blurs_px]
-    higher = _unlike(observe, higher)
-    begun = [_refined(observe, e, guess, first, SETTLE[:1]) for e in higher for first in (prior, prior.held())]
-    settled = [_refined(observe, e, guess, prior, SETTLE[1:]) for e in _unlike(observe, begun)]
     asked = observe(FINAL.blur_px, FINAL.frames).thinned(MET)
-    met = [float(fit(asked, e, guess, prior, FINAL).normal.weights.sum()) for e in settled]
+
+    def climb(way: tuple[Estimate, float]) -> Estimate:
+        return ascend(observe, way[0], guess, prior, way[1])
+
+    def begin(way: tuple[Estimate, Prior]) -> Estimate:
+        return _refined(observe, way[0], guess, way[1], SETTLE[:1])
+
+    def settle(begun: Estimate) -> tuple[Estimate, float]:
+        end = _refined(observe, begun, guess, prior, SETTLE[1:])
+        return end, float(fit(asked, end, guess, prior, FINAL).normal.weights.sum())
+
+    higher = _unlike(observe, side_by_side(climb, list(itertools.product(starts, blurs_px))))
+    begun = _unlike(observe, side_by_side(begin, list(itertools.product(higher, (prior, prior.held())))))
+    settled, met = zip(*side_by_side(settle, begun), strict=True)
     return settled[int(np.argmax(met))], max(met)
 
 

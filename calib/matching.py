@@ -1,7 +1,7 @@
 """Search for landmarks in thermal images, across their edges."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -11,42 +11,63 @@ from heatnet.calib.edges import Plane, gradient, noise_of, sample
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
+GAP = 32  # rows between images: farther than is searched from inside an image
+MOST_ROWS = 8_000  # of images asked at once: single precision tells a thousandth of a pixel there
 OPTICS_VARIANCE = 0.4  # px squared: a Gaussian of 0.63 px
 
 
 @dataclass(frozen=True)
 class Gradients:
-    """Gradients of images, in deviations of their noise; places in all of them are asked at once."""
+    """Gradients of images of one size, in deviations of their noise; places in all of them are asked at once."""
 
-    planes: tuple[Plane, ...]  # each (H, W, 2): by x and by y
+    sheet: Plane  # (K * height, W, 2) by x and by y: one image below the other, `GAP` rows of nothing after each
+    height: int  # rows from one image to the next
 
     @staticmethod
     def of(x: Plane, y: Plane) -> "Gradients":
         """One image of a gradient (H, W) by x and by y in any unit."""
-        share = np.float32(1 / noise_of(np.asarray(cv2.magnitude(x, y), np.float32)))
-        plane = np.empty((*x.shape, 2), np.float32)
-        for axis, component in enumerate((x, y)):
-            np.multiply(component, share, out=plane[..., axis])
-        return Gradients((plane,))
+        return Gradients._of_each([(x, y)], 1, x.shape)
 
     @staticmethod
-    def of_thermal(pixels: NDArray[np.uint16], sigma_px: float) -> "Gradients":
+    def of_thermal(images: Sequence[NDArray[np.uint16]], sigma_px: float) -> "Gradients":
         """Of raw thermal counts (H, W) under a Gaussian of `sigma_px`, with the blur of ordinary optics taken out.
 
         Under blur, edges side by side push or pull each other, by tenths of a pixel and all along a street to the same
         side; running the heat equation backwards by one step takes most of that away.
         """
-        counts = pixels.astype(np.float32)
-        sharper = counts - np.float32(OPTICS_VARIANCE / 2) * cv2.Laplacian(counts, cv2.CV_32F)
-        return Gradients.of(*gradient(sharper, sigma_px))
+        each = (gradient(_sharper(pixels), sigma_px) for pixels in images)
+        return Gradients._of_each(each, len(images), images[0].shape)
+
+    @staticmethod
+    def _of_each(each: Iterable[tuple[Plane, Plane]], count: int, shape: tuple[int, ...]) -> "Gradients":
+        height = shape[0] + GAP
+        sheet = np.zeros((count * height, shape[1], 2), np.float32)
+        for first, components in zip(range(0, count * height, height), each, strict=True):
+            share = np.float32(1 / noise_of(np.asarray(cv2.magnitude(*components), np.float32)))
+            for axis, component in enumerate(components):
+                np.multiply(component, share, out=sheet[first : first + shape[0], :, axis])
+        return Gradients(sheet, height)
 
     def at(self, images: Index, places: NDArray[np.floating], interpolation: int = cv2.INTER_LINEAR) -> Plane:
-        """Gradient (N, ..., 2) at pixels (N, ..., 2) of the `images` (N,), which must be in order."""
-        bounds = np.searchsorted(images, np.arange(len(self.planes) + 1))
+        """Gradient (N, ..., 2) at pixels (N, ..., 2) of the `images` (N,), which must be in order.
+
+        None of the places may lie `GAP` or more above or below its image.
+        """
         out = np.empty(places.shape, np.float32)
-        for plane, (first, last) in zip(self.planes, pairwise(bounds), strict=True):
-            out[first:last] = sample(plane, places[first:last], interpolation)
+        together = max(MOST_ROWS // self.height, 1)
+        for number in range(0, len(self.sheet) // self.height, together):
+            first, last = np.searchsorted(images, [number, number + together])
+            shifted = places[first:last].astype(np.float32)
+            below = (self.height * (images[first:last] - number)).astype(np.float32)
+            shifted[..., 1] += below.reshape(-1, *(1,) * (places.ndim - 2))
+            sheet = self.sheet[number * self.height : (number + together) * self.height]
+            out[first:last] = sample(sheet, shifted, interpolation)
         return out
+
+
+def _sharper(pixels: NDArray[np.uint16]) -> Plane:
+    counts = pixels.astype(np.float32)
+    return np.asarray(counts - np.float32(OPTICS_VARIANCE / 2) * cv2.Laplacian(counts, cv2.CV_32F), np.float32)
 
 
 @dataclass(frozen=True)
@@ -74,10 +95,11 @@ def search(gradients: Gradients, images: Index, pixels: Array, normals: Array, c
     rows = np.arange(len(heights))
     best = np.argmax(heights, axis=1)
     top = heights[rows, best]
-    apart = np.abs(np.arange(heights.shape[1])[None] - best[:, None]) * step > 1.6
-    rival = np.where(apart, heights, np.float32(0)).max(axis=1, initial=0.0)
     length = np.hypot(*found[rows, best + 1].T)
-    good = np.flatnonzero((top > config.least) & (rival < config.rival * top) & (top > config.cosine * length))
+    clear = np.flatnonzero((top > config.least) & (top > config.cosine * length))
+    apart = np.abs(np.arange(heights.shape[1])[None] - best[clear, None]) * step > 1.6
+    rival = (heights[clear] * apart).max(axis=1, initial=0.0)
+    good = clear[rival < config.rival * top[clear]]
     offsets = np.full(len(pixels), np.nan)
     offsets[good] = _topmost(gradients, images[good], pixels[good], normals[good], distances[best[good] + 1], step)
     return offsets, top

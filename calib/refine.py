@@ -116,9 +116,7 @@ def refine_jointly(
     estimates = [replace(s, lag_s=shared) for s in starts]
     lag_information = 1 / prior.lag_s**2
     for stage in JOINTLY:
-        whole = [observe(stage.blur_px, stage.frames) for observe in observes]
-        step = max(-(-len(o.points) // stage.most) for o in whole)
-        observed = [o.every(step) for o in whole]
+        observed = _thinned_alike(observes, stage)
         acceleration = Acceleration()
         for _ in range(stage.steps):
             fits = _fits(observed, estimates, guesses, prior, stage)
@@ -128,6 +126,13 @@ def refine_jointly(
             if max(f.moved_px(move) for f, move in zip(fits, moves, strict=True)) < AT_REST_PX:
                 break
     return _fits(observed, estimates, guesses, prior, FINAL)
+
+
+def _thinned_alike(observes: Sequence[Observe], stage: Stage) -> list[Observations]:
+    """What a stage takes of each camera: the same landmarks of all."""
+    whole = side_by_side(lambda observe: observe(stage.blur_px, stage.frames), observes)
+    step = max(-(-len(o.points) // stage.most) for o in whole)
+    return [o.every(step) for o in whole]
 
 
 def _fits(

@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 LEAST_POINTS = 1500
 LEAST_POINTS_A_VIEW = 100
 FAR_AWAY = 1e5
+NO_IMAGE = Gradients(np.zeros((0, 1, 2), np.float32), 1)
 SAME_GREY = 4.0  # key frames of which 90 % differ by less, noise averaged away, show the same place
 
 
@@ -88,7 +90,8 @@ def _repeats(view: View, other: View) -> bool:
 
 
 def observer(scenes: Sequence[Scene], name: str) -> Observe:
-    """What the thermal camera `name` sees, each blur and number of frames computed once."""
+    """What the thermal camera `name` sees, each blur and number of frames computed once, whichever threads ask."""
+    alone = threading.Lock()
     firsts = np.cumsum([0, *(len(scene.landmarks) for scene in scenes)])
 
     def frames_of(scene: Scene, frames: int) -> tuple[ThermalFrame, ...]:
@@ -104,13 +107,13 @@ def observer(scenes: Sequence[Scene], name: str) -> Observe:
         return Observations.joined(parts)
 
     @functools.cache
+    def blurred(sigma_px: float, frames: int) -> Observations:
+        images = [frame.pixels for scene in scenes for frame in frames_of(scene, frames)]
+        return replace(placed(frames), gradients=Gradients.of_thermal(images, sigma_px))
+
     def observe(sigma_px: float, frames: int) -> Observations:
-        planes = [
-            Gradients.of_thermal(frame.pixels, sigma_px).planes[0]
-            for scene in scenes
-            for frame in frames_of(scene, frames)
-        ]
-        return replace(placed(frames), gradients=Gradients(tuple(planes)))
+        with alone:
+            return blurred(sigma_px, frames)
 
     return observe
 
@@ -125,7 +128,7 @@ def _placed(scene: Scene, first: int, stamp_ns: int, pinned: NDArray[np.float64]
     if pinned is not None:  # seen from there and moved far away, points say nothing about translation or lag
         points, along = (points - pinned) * FAR_AWAY, (along - pinned) * FAR_AWAY
     return Observations(
-        Gradients(()),
+        NO_IMAGE,
         np.array([scene.index]),
         np.zeros(len(points), np.int64),
         points,

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from calib_corridor import true_rig
 
+from heatnet.calib import matching
 from heatnet.calib.camera import Camera
 from heatnet.calib.depth import DepthImage, StereoDepth
 from heatnet.calib.edge_stereo import sharpen_depth
@@ -44,7 +45,8 @@ def test_thermal_search_finds_an_edge_to_a_twentieth_of_a_pixel() -> None:
     centre, radius = (100.2, 80.6), 45.0
     generator = np.random.default_rng(0)
     blurred = cv2.GaussianBlur(disc(radius, centre, (160, 200)), (0, 0), 0.6)
-    image = Gradients.of_thermal((22000 + 500 * blurred + generator.normal(0, 5, blurred.shape)).astype(np.uint16), 0.5)
+    counts = (22000 + 500 * blurred + generator.normal(0, 5, blurred.shape)).astype(np.uint16)
+    image = Gradients.of_thermal([counts], 0.5)
     angles = np.linspace(0, 2 * np.pi, 90, endpoint=False)
     normals = np.stack([np.cos(angles), np.sin(angles)], 1)
     ahead = generator.uniform(-3, 3, (90, 1))
@@ -57,12 +59,26 @@ def test_thermal_search_finds_an_edge_to_a_twentieth_of_a_pixel() -> None:
 def test_two_edges_alike_within_reach_are_ambiguous() -> None:
     columns = np.zeros((80, 120), np.float32)
     columns[:, 50:60] = 500
-    image = Gradients.of_thermal(
-        (22000 + columns + np.random.default_rng(0).normal(0, 4, columns.shape)).astype(np.uint16), 0.7
-    )
+    counts = (22000 + columns + np.random.default_rng(0).normal(0, 4, columns.shape)).astype(np.uint16)
+    image = Gradients.of_thermal([counts], 0.7)
     pixels, normals = np.array([[55.0, 40.0]]), np.array([[1.0, 0.0]])
     assert np.isnan(search(image, ALONE[:1], pixels, normals, Search(9))[0]).all()
     assert np.isclose(search(image, ALONE[:1], pixels - [4, 0], normals, Search(3))[0], -1.5, atol=0.1).all()
+
+
+def test_gradients_of_many_images_are_those_of_each_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matching, "MOST_ROWS", 250)  # of 5 images with their gaps, 3 at once
+    generator = np.random.default_rng(0)
+    images = [generator.integers(8000, 9000, (50, 70)).astype(np.uint16) for _ in range(5)]
+    together = Gradients.of_thermal(images, 0.7)
+    numbers = np.sort(generator.integers(0, 5, 400))
+    places = generator.uniform([-20, -20], [90, 70], (400, 3, 2))  # of images that lie one below the other
+    found = together.at(numbers, places)
+    for number, image in enumerate(images):
+        own = numbers == number
+        alone = Gradients.of_thermal([image], 0.7).at(np.zeros(own.sum(), np.int64), places[own])
+        assert np.allclose(found[own], alone, atol=2e-2 * np.abs(alone).max())
+        assert np.abs(alone).max() > 1
 
 
 def test_sampling_is_linear_between_pixels_and_zero_outside() -> None:
