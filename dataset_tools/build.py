@@ -27,7 +27,7 @@ from heatnet.dataset_tools.writer import DatasetWriter, content_key, open_writer
 from heatnet.errors import DatasetError, RecordingError
 from heatnet.progress import track
 
-BUILD_VERSION = 8  # raise when the same input would give other bytes
+BUILD_VERSION = 9  # raise when the same input would give other bytes
 OF_RECORDING = ("split", "domain", "salvage")  # what recordings of one dataset may differ in
 
 

@@ -8,32 +8,41 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from heatnet.dataset_tools.outlines import STEP_PER_M, sharpened, value_range
+
 Map = NDArray[np.float32]
 Depth = NDArray[np.float64]
 FARTHEST_M = 1000.0  # depth of the sky: parallax below a thousandth of a pixel
 REFLECTION_PER_M = 0.05  # farther than its surroundings by more than this, in inverse metres
 COARSE, FINE = (25.0, 5.0), (8.0, 4.0)  # how far smoothing reaches, and from which step in grey on it stops
-STEP_PER_M = 0.02  # a step of inverse depth by more than this is an outline, which the matcher knows to some pixels
 OUTLINE_PX, OUTLINE_WEIGHT = 7, 0.1  # within this window of an outline the picture has more to say than the matcher
-SNAP_PX, SNAP_PER_M = 7, 0.03  # between two depths there is none: within this window one of the two is taken
 SKYLINE_PX = 5  # parallax of what stands before the sky
 BEFORE_SKY_PER_M = 0.2  # what is nearer than 5 m stands before the sky, or thermal is mistaken
 
 
-def filled_depth(inverse_m: Map, guide: NDArray[np.uint8], sky: NDArray[np.bool_] | None = None) -> Depth:
+def filled_depth(
+    inverse_m: Map,
+    guide: NDArray[np.uint8],
+    sky: NDArray[np.bool_] | None = None,
+    sure: NDArray[np.bool_] | None = None,
+) -> Depth:
     """Depth (H, W) from inverse depth (H, W), the unknown (NaN) filled along the edges of an RGB image (H, W, 3).
 
-    What is much farther than all around it is a reflection in glass or car paint, and taken for unknown. Where `sky`
-    (H, W) is told, only what is near is believed. What is known stays as it is but for outlines: there, and where
-    nothing is known, inverse depth is smoothed with what is known as weight (fast global smoother, Min et al. 2014),
-    and sharpened where two depths meet. Where nothing is known far and wide, it is sky.
+    What is much farther than all around it is a reflection in glass or car paint, and taken for unknown, unless it is
+    `sure` (H, W). Where `sky` (H, W) is told, only what is near is believed. What is known stays as it is but for
+    outlines: there, unless it is sure, and where nothing is known, inverse depth is smoothed with what is known as
+    weight (fast global smoother, Min et al. 2014), and outlines are brought to those of the image. Where nothing is
+    known far and wide, it is sky.
     """
     inverse, known, far = _with_sky(inverse_m, sky)
-    known &= (inverse > _smoothed(inverse, known.astype(np.float32), guide, COARSE) - REFLECTION_PER_M) | far
-    outline = _range(np.where(known, inverse, np.float32(0)), OUTLINE_PX)[0] > STEP_PER_M
+    sure = np.zeros_like(known) if sure is None else sure
+    coarse = _smoothed(inverse, known.astype(np.float32), guide, COARSE)
+    known &= (inverse > coarse - REFLECTION_PER_M) | far | sure
+    step, _ = value_range(np.where(known, inverse, np.float32(0)), OUTLINE_PX)
+    outline = (step > STEP_PER_M) & ~sure
     weight = np.where(outline, np.float32(OUTLINE_WEIGHT), np.float32(1)) * known
-    sharp = _snapped(np.where(known & ~outline, inverse, _smoothed(inverse, weight, guide, FINE)))
-    filled: Depth = 1.0 / np.maximum(sharp, 1.0 / FARTHEST_M).astype(np.float64)
+    smooth = np.where(known & ~outline, inverse, _smoothed(inverse, weight, guide, FINE))
+    filled: Depth = 1.0 / np.maximum(sharpened(smooth, guide), 1.0 / FARTHEST_M).astype(np.float64)
     return filled
 
 
@@ -62,17 +71,3 @@ def _smoothed(inverse: Map, weight: Map, guide: NDArray[np.uint8], how: tuple[fl
         smoother.filter(cv2.resize(values, half, interpolation=cv2.INTER_AREA)) for values in (inverse * weight, weight)
     )
     return np.asarray(cv2.resize(above / np.maximum(below, 1e-6), size, interpolation=cv2.INTER_LINEAR), np.float32)
-
-
-def _snapped(inverse: Map) -> Map:
-    """Where near and far meet, the nearer of the two to what smoothing made of them."""
-    span, nearest = _range(inverse, SNAP_PX)
-    snapped = np.where(2 * (nearest - inverse) < span, nearest, nearest - span)
-    return np.where(span > SNAP_PER_M, snapped, inverse)
-
-
-def _range(values: Map, window_px: int) -> tuple[Map, Map]:
-    """Largest less smallest value, and the largest, within a window around each pixel."""
-    window = np.ones((window_px, window_px), np.uint8)
-    largest = np.asarray(cv2.dilate(values, window), np.float32)
-    return largest - np.asarray(cv2.erode(values, window), np.float32), largest

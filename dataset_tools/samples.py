@@ -112,16 +112,18 @@ class SampleMaker:
         nothing is known; where it lacks both, all is at one distance.
         """
         known = np.full(self.grid.resolution[::-1], np.nan, np.float32)
+        sure = np.zeros(known.shape, np.bool_)
         flat = True
         if self.stereo is not None and "right" in images:
             known, flat = self.stereo.inverse_depth(_recorded(images["rgb"]), _recorded(images["right"])), False
         if self.lidar is not None and "sweep" in images:
             moving, left = CamMotion(trajectory, self.rig.body), self.alignment.left
             by_lidar = sweep_inverse_depth(images["sweep"], self.lidar, left, self.grid, stamp_ns, moving)
-            known, flat = np.where(np.isfinite(by_lidar), by_lidar, known), False
+            sure = np.isfinite(by_lidar)
+            known, flat = np.where(sure, by_lidar, known), False
         if flat:
             return flat_depth(self.grid, min(self.distance_m, 1e6))
-        return filled_depth(known, rgb, self._sky(_counts(images["thermal"]), motion))
+        return filled_depth(known, rgb, self._sky(_counts(images["thermal"]), motion), sure)
 
     def _sky(self, counts: NDArray[Any], motion: Rigid) -> NDArray[np.bool_]:
         there = self.alignment.warp(counts, flat_depth(self.grid, SKY_M), motion)

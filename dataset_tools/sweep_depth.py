@@ -13,7 +13,7 @@ from heatnet.dataset_tools.projecting import Map
 TIME_STEP_NS = 2_000_000  # a rig at 30 m/s moves 6 cm meanwhile
 NEAREST_M = 0.5
 SPLAT_PX = (3, 5)  # columns and rows that a point speaks for
-BEFORE_PX = (5, 9)  # within this window something nearer hides a point: the LiDAR, which sits elsewhere, looks past it
+BESIDE_PX = (4, 5)  # columns to either side, the own one counted, and rows in which what hides a point is looked for
 BEFORE, BEFORE_PER_M = 1.15, 0.005  # how much nearer that is
 
 
@@ -22,7 +22,8 @@ def sweep_inverse_depth(
 ) -> Map:
     """Inverse depth z (H, W) in the left camera frame at `stamp_ns`, NaN where no point is.
 
-    The rig's motion between the points and the image is taken out. Where points meet, the nearest counts.
+    The rig's motion between the points and the image is taken out. Where points meet, the nearest counts. A point with
+    something nearer on both sides is hidden by it: the LiDAR, which sits elsewhere, looks past it.
     """
     points = left.cam_from_cam0.apply(
         _at(stamp_ns, lidar.cam0_from_lidar.apply(sweep.points.astype(np.float64)), sweep, motion)
@@ -33,8 +34,7 @@ def sweep_inverse_depth(
     columns, rows = pixels[inside].astype(np.int64).T
     inverse = np.zeros(grid.resolution[::-1], np.float32)
     np.maximum.at(inverse, (rows, columns), (1 / points[inside, 2]).astype(np.float32))
-    nearest = _largest(inverse, BEFORE_PX)
-    inverse[inverse * BEFORE + BEFORE_PER_M < nearest] = 0
+    inverse[inverse * BEFORE + BEFORE_PER_M < _on_both_sides(inverse)] = 0
     spread = _largest(inverse, SPLAT_PX)
     return np.where(spread > 0, spread, np.float32(np.nan))
 
@@ -53,3 +53,14 @@ def _at(stamp_ns: int, points: NDArray[np.float64], sweep: Sweep, motion: CamMot
 
 def _largest(values: Map, window_px: tuple[int, int]) -> Map:
     return np.asarray(cv2.dilate(values, np.ones(window_px[::-1], np.uint8)), np.float32)
+
+
+def _on_both_sides(values: Map) -> Map:
+    """The smaller of the largest values to the left and to the right of each pixel."""
+    columns, rows = BESIDE_PX
+    window = np.ones((rows, columns), np.uint8)
+    left, right = (
+        cv2.dilate(values, window, anchor=(column, rows // 2), borderType=cv2.BORDER_CONSTANT, borderValue=0)
+        for column in (columns - 1, 0)
+    )
+    return np.asarray(np.minimum(left, right), np.float32)

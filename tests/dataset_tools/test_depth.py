@@ -9,8 +9,11 @@ from heatnet.calib.rig import Lidar, RigCamera
 from heatnet.calib.rigid import Rigid
 from heatnet.calib.trajectory import Trajectory
 from heatnet.calib.views import Sweep
+from heatnet.dataset_tools import samples
+from heatnet.dataset_tools.align import GridConfig
 from heatnet.dataset_tools.filling import filled_depth
 from heatnet.dataset_tools.recording.pixels import Mosaic
+from heatnet.dataset_tools.samples import SampleMaker
 from heatnet.dataset_tools.sky import sky
 from heatnet.dataset_tools.stereo import GridStereo
 from heatnet.dataset_tools.sweep_depth import sweep_inverse_depth
@@ -65,12 +68,37 @@ def test_a_sweep_says_how_far_its_points_are_and_nothing_else() -> None:
     assert np.isfinite(inverse).sum() == 2 * 15
 
 
+def row_of_points(depths_m: list[float]) -> np.ndarray:
+    """Inverse depth on the grid of a sweep whose points follow each other along a row, a pixel apart."""
+    rays = np.array([0.1, 0.02, 1.0]) + np.arange(len(depths_m))[:, None] * [1 / GRID.intrinsics[0], 0, 0]
+    sweep = sweep_of(rays * np.array(depths_m)[:, None])
+    return sweep_inverse_depth(sweep, Lidar("/points", CAM0_FROM_LIDAR), LEFT, GRID, 0, STILL)
+
+
 def test_what_the_lidar_sees_past_something_near_is_not_believed() -> None:
-    ray = np.array([0.1, 0.02, 1.0])
-    beside = ray + np.array([1.0, 0, 0]) / GRID.intrinsics[0]
-    sweep = sweep_of(np.stack([ray * 4, beside * 30]))
-    inverse = sweep_inverse_depth(sweep, Lidar("/points", CAM0_FROM_LIDAR), LEFT, GRID, 0, STILL)
+    inverse = row_of_points([4, 4, 30, 4, 4])
     assert np.allclose(inverse[np.isfinite(inverse)], 1 / 4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("depths_m", [[4, 4, 4, 30, 30, 30], [30, 30, 30, 4, 4, 4]])
+def test_what_the_lidar_sees_beside_something_near_is_believed(depths_m: list[float]) -> None:
+    inverse = row_of_points(depths_m)
+    row = inverse[np.isfinite(inverse).any(axis=1)][2]
+    assert (
+        np.isclose(row, 1 / 30, rtol=1e-4).sum() == 3
+    )  # of the splat what the nearer one leaves
+    assert np.isclose(row, 1 / 4, rtol=1e-4).sum() == 5
+
+
+def test_of_what_is_known_the_lidar_is_sure(monkeypatch: pytest.MonkeyPatch) -> None:
+    maker = SampleMaker.of(RIG, GridConfig(240), "auto", 15.0, None)
+    told = []
+    monkeypatch.setattr(samples, "filled_depth", lambda known, rgb, sky, sure: told.append((known, sure)))
+    grey = np.repeat(textured(LEFT)[..., None], 3, axis=2)
+    images = {"rgb": grey, "right": grey, "thermal": np.zeros((96, 240), np.uint16)}
+    maker.depth({**images, "sweep": sweep_of(np.array([[0.0, 0, 5]]))}, grey, 0, Rigid.identity(), None)
+    ((known, sure),) = told
+    assert sure.sum() == 15 and np.allclose(known[sure], 1 / 5, rtol=1e-4)
 
 
 def test_points_are_moved_to_the_time_of_the_image() -> None:
