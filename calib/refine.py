@@ -38,6 +38,7 @@ class Stage:
     steps: int  # at most
     frames: int  # thermal frames a key frame
     most: int  # landmarks looked for, of all frames together: more cost time and tell nothing new
+    agreed: bool = False  # whether landmarks count less that cameras find at different offsets
 
     def at(self, focal_px: float) -> "Stage":
         """The same angle in an image of fewer pixels: there, a radius as wide finds too many other edges."""
@@ -53,11 +54,12 @@ SETTLE = (  # by small steps: where the radius shrinks at once, repeated edges h
     Stage(4.5, 1.15, 1.2, ("",), 12, 1, 6_000),
     Stage(3.4, 0.85, 0.7, ("",), 12, 1, 6_000),
 )
-JOINTLY = (
+JOINTLY = (  # where one camera is still wrong, it is the landmarks on which they differ that put it right
     Stage(4, 1.1, 1.2, ("",), 8, 1, 15_000),
     Stage(2.6, 0.6, 0.7, ("",), 8, 1, 15_000),
     Stage(2, 0.4, 0.3, ("",), 8, EVERY_FRAME, 30_000),
     Stage(2, 0.24, 0.3, ("",), 25, EVERY_FRAME, 60_000),
+    Stage(2, 0.24, 0.3, ("",), 10, EVERY_FRAME, 60_000, agreed=True),
 )
 FINAL = JOINTLY[-1]
 CALM = 0.4  # momentum (Polyak 1964) while the search settles: matches change too much to learn from earlier steps
@@ -145,6 +147,8 @@ def _fits(
     def of(i: int) -> Matches:
         return match(observed[i], estimates[i], Search(stage.radius_px))
 
-    focals = [float(e.camera.intrinsics[:2].mean()) for e in estimates]
-    matches = agreeing(side_by_side(of, range(len(estimates))), focals, AGREEMENT * stage.scale_px)
+    matches = side_by_side(of, range(len(estimates)))
+    if stage.agreed:
+        focals = [float(e.camera.intrinsics[:2].mean()) for e in estimates]
+        matches = agreeing(matches, focals, AGREEMENT * stage.scale_px)
     return [_weighed(m, e, g, prior, stage) for m, e, g in zip(matches, estimates, guesses, strict=True)]

@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from heatnet.calib import refine
 from heatnet.calib.acceleration import Acceleration
 from heatnet.calib.config import CalibrationConfig
 from heatnet.calib.depth_choice import choose_depth
 from heatnet.calib.parameters import Estimate, Prior
-from heatnet.calib.refine import APPROACH, FINAL, Stage, fit
+from heatnet.calib.refine import APPROACH, FINAL, JOINTLY, Stage, fit, refine_jointly
 from heatnet.calib.rig import Rig
 from heatnet.calib.scene import observer, prepare
 from heatnet.calib.solve import Matches, agreeing
@@ -54,6 +55,27 @@ def test_what_is_found_in_a_wide_search_is_worth_less_against_the_guess(rig: Rig
     unit = (found.matches.jacobian * found.normal.weights[:, None]).T @ found.matches.jacobian
     sigma_px = np.sqrt(np.trace(unit) / np.trace(found.normal.data))
     assert np.isclose(sigma_px, 2.5 * stage.scale_px)
+
+
+def test_landmarks_on_which_cameras_differ_count_until_the_cameras_have_settled(
+    rig: Rig, views: Views, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A camera that is 0.3 px off stays there if landmarks that others see elsewhere lose their weight at once."""
+    some = replace(views, views=views.views[:2])
+    scenes = prepare(some, rig, CalibrationConfig().edges, choose_depth("stereo", some, rig))
+    observes = [observer(scenes, name) for name in ("cam2", "cam3")]
+    truth = [Estimate(rig[name].camera, rig[name].cam_from_cam0) for name in ("cam2", "cam3")]
+    steps = 0
+
+    def count(found: list[Matches], *rest: object) -> list[Matches]:
+        nonlocal steps
+        steps += 1
+        return found
+
+    monkeypatch.setattr(refine, "agreeing", count)
+    fits = refine_jointly(observes, truth, truth, Prior())
+    assert 1 < steps <= JOINTLY[-1].steps + 1
+    assert len(fits) == 2
 
 
 def creeping(remaining: list[float], moves: int) -> tuple[float, float]:
