@@ -23,7 +23,7 @@ from heatnet.errors import CalibrationError
 
 log = logging.getLogger(__name__)
 SCORED = 10_000  # landmarks that the second score asks
-MET = 20_000  # landmarks that are asked whether a settled candidate meets them
+MET = 10_000  # landmarks that are asked whether a settled candidate meets them
 FOLLOWED = 2  # candidates that are settled, of those that agree best after the first stage
 WIDE_PX, NARROW_PX = 2.0, 1.2  # blurs under which the second score is climbed
 HOPS, MORE = 3, 0.01  # at most, from what is settled to what meets so many more edges

@@ -58,7 +58,7 @@ JOINTLY = (  # where one camera is still wrong, it is the landmarks on which the
     Stage(4, 1.1, 1.2, ("",), 8, 1, 15_000),
     Stage(2.6, 0.6, 0.7, ("",), 8, 1, 15_000),
     Stage(2, 0.4, 0.3, ("",), 8, EVERY_FRAME, 30_000),
-    Stage(2, 0.24, 0.3, ("",), 25, EVERY_FRAME, 60_000),
+    Stage(2, 0.24, 0.3, ("",), 25, EVERY_FRAME, 30_000),
     Stage(2, 0.24, 0.3, ("",), 10, EVERY_FRAME, 60_000, agreed=True),
 )
 FINAL = JOINTLY[-1]
