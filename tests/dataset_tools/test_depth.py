@@ -84,10 +84,8 @@ def test_what_the_lidar_sees_past_something_near_is_not_believed() -> None:
 def test_what_the_lidar_sees_beside_something_near_is_believed(depths_m: list[float]) -> None:
     inverse = row_of_points(depths_m)
     row = inverse[np.isfinite(inverse).any(axis=1)][2]
-    assert (
-        np.isclose(row, 1 / 30, rtol=1e-4).sum() == 3
-    )  # of the splat what the nearer one leaves
     assert np.isclose(row, 1 / 4, rtol=1e-4).sum() == 5
+    assert np.isclose(row, 1 / 30, rtol=1e-4).sum() == 3  # what the nearer one leaves of their splats
 
 
 def test_of_what_is_known_the_lidar_is_sure(monkeypatch: pytest.MonkeyPatch) -> None:
