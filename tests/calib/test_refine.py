@@ -74,7 +74,8 @@ def test_landmarks_on_which_cameras_differ_count_until_the_cameras_have_settled(
 
     monkeypatch.setattr(refine, "agreeing", count)
     fits = refine_jointly(observes, truth, truth, Prior())
-    assert 1 < steps <= JOINTLY[-1].steps + 1
+    assert 1 < steps <= sum(stage.steps for stage in JOINTLY if stage.agreed) + 1
+    assert [stage.agreed for stage in JOINTLY[-3:]] == [False, False, True]
     assert len(fits) == 2
 
 
