@@ -56,7 +56,7 @@ SETTLE = (  # by small steps: where the radius shrinks at once, repeated edges h
 )
 JOINTLY = (  # widely, agreement keeps them off other edges; nearer, landmarks on which they differ put them right
     Stage(4, 1.1, 1.2, ("",), 8, 1, 15_000, agreed=True),
-    Stage(2.6, 0.6, 0.7, ("",), 8, 1, 15_000, agreed=True),
+    Stage(2.6, 0.6, 0.7, ("",), 8, 1, 15_000),
     Stage(2, 0.4, 0.3, ("",), 8, EVERY_FRAME, 30_000),
     Stage(2, 0.24, 0.3, ("",), 25, EVERY_FRAME, 30_000),
     Stage(2, 0.24, 0.3, ("",), 10, EVERY_FRAME, 60_000, agreed=True),
