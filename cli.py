@@ -17,6 +17,7 @@ from heatnet import __version__
 from heatnet.display import dataset_lines, drop_lines, recording_lines, score_lines, several_lines, table
 from heatnet.errors import HeatNetError, NoKeyFrameError
 from heatnet.files import finite
+from heatnet.memory import keep_freed_memory
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
@@ -184,6 +185,7 @@ def calibrate(
     heatnet calibrate day.bag --rig rough_camchain.yaml -o calibration.yaml --depth lidar --export ros --export opencv
     """
     _plain_products()
+    keep_freed_memory()
     from heatnet.calib.export import export_rig
     from heatnet.calib.pipeline import CalibrationConfig, write_calibration
     from heatnet.calib.pipeline import calibrate as run
@@ -246,6 +248,7 @@ def check(
     heatnet check today.bag --rig calibration.yaml --tolerance 1 --json
     """
     _plain_products()
+    keep_freed_memory()
     from heatnet.calib.check import CheckConfig, unjudged
     from heatnet.calib.check import check as run
     from heatnet.calib.pipeline import CalibrationConfig
@@ -386,6 +389,7 @@ def build_dataset(
     heatnet build-dataset other_street.bag --calibration calibration.yaml -o dataset --split test
     heatnet build-dataset day.bag --calibration calibration.yaml -o small --width 480 --crop 64 0 352 160
     """
+    keep_freed_memory()
     from heatnet.dataset_tools.align import GridConfig
     from heatnet.dataset_tools.build import BuildConfig
     from heatnet.dataset_tools.build import build_dataset as run

@@ -40,12 +40,14 @@ class Camera:
         A point is real when it lies in front of the camera and inside the radius at which the distortion folds over;
         whether it falls inside the image is for `sees` to say.
         """
-        z = points[:, 2]
+        fx, fy, cx, cy = self.intrinsics
+        x, y, z = np.ascontiguousarray(points.T)  # column by column: several times faster than along so short an axis
         with np.errstate(divide="ignore", invalid="ignore"):
-            xy = points[:, :2] / z[:, None]
-            real = (z > 1e-9) & (xy[:, 0] ** 2 + xy[:, 1] ** 2 < self.fold_radius() ** 2)
-            pixels = self.distort(xy) * self.intrinsics[:2] + self.intrinsics[2:]
-        return pixels, real & np.isfinite(pixels).all(axis=1)
+            xy = np.stack([x / z, y / z])
+            real = (z > 1e-9) & (xy[0] ** 2 + xy[1] ** 2 < self.fold_radius() ** 2)
+            u, v = self.distort(xy.T).T
+            u, v = fx * u + cx, fy * v + cy
+        return np.stack([u, v], 1), real & np.isfinite(u) & np.isfinite(v)
 
     def unproject(self, pixels: Array) -> tuple[Array, Mask]:
         """Rays (N, 3) with z = 1 of pixels (N, 2), and which could be found (Newton's method on the distortion)."""
@@ -94,11 +96,8 @@ class Camera:
         r2 = x * x + y * y
         p1, p2 = self.distortion[2:4]
         g = 1 + r2 * _polynomial(r2, self._radial())
-        out = np.empty((len(xy), 2))
-        bent = 2 * (p1 * y + p2 * x)
-        out[:, 0] = x * (g + bent) + p2 * r2
-        out[:, 1] = y * (g + bent) + p1 * r2
-        return out
+        g += 2 * (p1 * y + p2 * x)
+        return np.stack([x * g + p2 * r2, y * g + p1 * r2]).T
 
     def distort_jacobian(self, xy: Array) -> Array:
         """Derivative (N, 2, 2) of `distort` by the ideal coordinates."""
