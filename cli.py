@@ -553,7 +553,7 @@ def train(
     seed: int,
     as_json: bool,
 ) -> None:
-    """Train the RGB teacher, the thermal night teacher and HeatNet on DATASET.
+    """Train the RGB teacher, the night teacher and HeatNet on DATASET.
 
     Ctrl-C ends it after the step under way, with all saved. Under torchrun the processes share each batch.
 

@@ -33,7 +33,7 @@ class Row:
 
 ROWS = {
     "RGB teacher": Row(model="rgb_teacher"),
-    "thermal teacher": Row(model="thermal_teacher"),
+    "night teacher": Row(model="thermal_teacher"),
     "default": Row(),
     "RGB only": Row(('modalities=["rgb"]',)),
     "thermal only": Row(('modalities=["thermal"]',)),
@@ -47,7 +47,7 @@ ROWS = {
     "without confidence": Row(("confidence=false",)),
     "certainty branch": Row(("certainty=true",)),
     "without warm start": Row(("warm_start=false",)),
-    "RGB-T night teacher": Row(('teacher_modalities=["rgb","thermal"]',)),
+    "night teacher of thermal alone": Row(('teacher_modalities=["thermal"]',)),
     "PSPNet": Row(("backbone=resnet18", "width=0.25")),
     "without standardised RGB": Row(("standardise_rgb=false",)),
     "+ mean teacher": Row(("adapt.mean_teacher=true", "adapt.threshold=0.5")),
@@ -67,8 +67,8 @@ ROWS = {
     ),
 }  # fmt: skip
 _TEACHERS_TOO = (  # these change them
-    "adapt.rare_classes", "augment.night_", "augment.thermal_invert", "backbone", "certainty", "standardise_rgb",
-    "teacher_modalities", "warm_start",
+    "adapt.rare_classes", "augment.night_", "augment.thermal_invert", "backbone", "certainty", "fusion",
+    "standardise_rgb", "teacher_modalities", "warm_start",
 )  # fmt: skip
 
 

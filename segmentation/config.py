@@ -25,7 +25,7 @@ class TrainConfig:
 
     stage: str = "all"
     modalities: tuple[str, ...] = ("rgb", "thermal")
-    teacher_modalities: tuple[str, ...] = ("thermal",)  # of the night teacher: by day it learns, nights it labels
+    teacher_modalities: tuple[str, ...] = ("rgb", "thermal")  # of the night teacher; the paper's sees thermal alone
     backbone: str = "fpn"
     fusion: str = "late"
     width: float = 0.5

@@ -18,7 +18,7 @@ from heatnet.segmentation.evaluate import spread
 from heatnet.segmentation.inference import SIX, inference
 from heatnet.segmentation.loop import Stage, Terms
 from heatnet.segmentation.losses import class_weights_from
-from heatnet.segmentation.network import CHANNELS, Maps, Network
+from heatnet.segmentation.network import CHANNELS, Maps, Network, NetworkConfig
 from heatnet.segmentation.optimizer import Average, Updater, make_schedule
 from heatnet.segmentation.pretrained import load_pretrained
 from heatnet.segmentation.sampling import RareFirst, rare_first
@@ -35,7 +35,7 @@ class Material:
     data: Dataset
     run: Path
     config: TrainConfig
-    teacher: Path | None = None  # who labels the nights; the run's own thermal teacher without
+    teacher: Path | None = None  # who labels the nights; the run's own night teacher without
 
     @property
     def night_teacher(self) -> Path:
@@ -49,7 +49,7 @@ def rgb_teacher(material: Material) -> Stage:
 
 
 def thermal_teacher(material: Material) -> Stage:
-    """The night teacher, of thermal if the settings say no other, on day frames with the day labels."""
+    """The night teacher, which sees thermal and, if the settings say no other, RGB, on day frames with their labels."""
     return _teacher_stage("thermal-teacher", material, day_source(material.data, material.run))
 
 
@@ -139,15 +139,19 @@ def _teachers(run: Path, student: Network) -> dict[str, Network]:
     """The run's RGB teacher and night teacher ("thermal"), which must be built as the student is."""
     points = {name: run / f"{name}_teacher" / "best.pt" for name in CHANNELS}
     found = {name: load_checkpoint(path) for name, path in points.items() if path.is_file()}
-    alike = {name: replace(student.config, modalities=point.network.modalities) for name, point in found.items()}
-    fusion = student.config.fusion  # of no meaning with one modality
-    unlike = [name for name, point in found.items() if replace(point.network, fusion=fusion) != alike[name]]
+    unlike = [name for name, point in found.items() if not _built_alike(point.network, student.config)]
     if unlike:
         raise TrainingError(
             f"{points[unlike[0]]}: {describe(found[unlike[0]].network)}; a warm start of {describe(student.config)} "
             "needs teachers built alike (or warm_start false)"
         )
     return {name: point.build().to(device=device()) for name, point in found.items()}
+
+
+def _built_alike(network: NetworkConfig, other: NetworkConfig) -> bool:
+    """Whether two networks differ in nothing but what they see; how that meets has no meaning with one modality."""
+    fusion = network.fusion if len(network.modalities) == len(other.modalities) > 1 else other.fusion
+    return replace(network, modalities=other.modalities, fusion=fusion) == other
 
 
 def _nights(data: Dataset) -> Source:

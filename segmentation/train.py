@@ -1,4 +1,4 @@
-"""From a dataset to a run: the RGB teacher, the thermal night teacher, and the student with its critics."""
+"""From a dataset to a run: the RGB teacher, the night teacher, and the student with its critics."""
 
 import contextlib
 import json
@@ -40,7 +40,7 @@ def train(
 
     Labels by night never train, whoever made them. `resume` goes on where the run was broken off; `init_from` takes
     the weights of a checkpoint for a single stage; the checkpoint `teacher` labels the nights instead of the run's
-    thermal teacher (a HeatNet, for an RGB-only student distilled from it). Started by torchrun, the processes share
+    night teacher (a HeatNet, for an RGB-only student distilled from it). Started by torchrun, the processes share
     each batch. Raises DatasetError where the dataset lacks what a stage needs, TrainingError where run, checkpoint or
     configuration do not allow it.
     """
@@ -62,7 +62,7 @@ def train(
 def _plan(material: Material) -> list[str]:
     """The stages to run. A dataset whose day labels are all a teacher's goes without an RGB teacher of its own.
 
-    Nor is there a thermal teacher where another checkpoint labels the nights.
+    Nor is there a night teacher where another checkpoint labels the nights.
     """
     data, config = material.data, material.config
     if config.stage != "all":

@@ -1,5 +1,6 @@
 """A student that begins with what its teachers know."""
 
+import re
 from collections.abc import Mapping
 
 from torch import Tensor, nn
@@ -14,18 +15,22 @@ def warm_start(student: Network, teachers: Mapping[str, Network]) -> None:
     Where it has a trunk a modality, each trunk comes from its modality's teacher, where there is one. All that lies
     behind comes from the thermal teacher (the RGB teacher for a student of RGB alone) if there is one, with weight zero
     on what the other modality brings: a PSPNet (with `project`, where it has two trunks) begins as that teacher and
-    learns from the labels what the other modality is good for. What fits in no way (the skip of a ResNeXt with two
-    trunks) stays as it was.
+    learns from the labels what the other modality is good for. A student of thermal alone takes from a teacher that
+    sees both what that one makes of thermal. What fits in no way (the skip of a ResNeXt with two trunks) stays as it
+    was.
     """
     modalities = student.config.modalities
     alike = [teacher for teacher in teachers.values() if teacher.config.modalities == modalities]
     if alike and len(modalities) > 1:
         student.load_state_dict(alike[0].state_dict())
         return
+    night = teachers.get("thermal")
     teachers = {name: teacher for name, teacher in teachers.items() if teacher.config.modalities == (name,)}
     weights = student.state_dict()
     teacher = teachers.get("thermal" if "thermal" in modalities else "rgb")
     given = {} if teacher is None else teacher.state_dict()
+    if teacher is None and night is not None and modalities == ("thermal",):
+        given = _thermal_part(night, weights)
     for name, value in given.items():
         _give(weights[name], value)
     for place, names in enumerate(student.config.trunks):
@@ -45,6 +50,20 @@ def _give(own: Tensor, given: Tensor) -> None:
         own.zero_()
         own = own[:, -given.shape[1] :]
     own.copy_(given)
+
+
+def _thermal_part(teacher: Network, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Of a teacher that sees both: its thermal trunk, and behind it the last input channels, which are thermal's."""
+    trunks = "|".join(name for name, part in teacher.named_children() if isinstance(part, nn.ModuleList))
+    thermal = re.compile(rf"^({trunks})\.{len(teacher.config.trunks) - 1}\.")
+    any_trunk = re.compile(rf"^({trunks})\.")
+    part = {}
+    for name, value in teacher.state_dict().items():
+        place = thermal.sub(r"\1.0.", name)
+        if place in weights and (thermal.match(name) or not any_trunk.match(name)):
+            size = weights[place].shape
+            part[place] = value[:, -size[1] :] if value.dim() > 1 else value[-size[0] :] if value.dim() else value
+    return part
 
 
 def _copy_trunk(student: nn.Module, weights: Mapping[str, Tensor], place: int, teacher: Mapping[str, Tensor]) -> None:

@@ -19,7 +19,7 @@ def test_training_leaves_a_report_that_stands_alone(toy_run: Path) -> None:
     assert page.count("<img ") == 2 * 2 * 4 * 6  # some and the best and worst; day and night, four frames, six pictures
     for word in (
         "RGB teacher",
-        "Thermal teacher",
+        "Night teacher (RGB-T)",
         "HeatNet",
         "person",
         "by day",
@@ -36,7 +36,7 @@ def test_training_leaves_a_report_that_stands_alone(toy_run: Path) -> None:
 def test_a_report_of_one_checkpoint_has_its_scores_alone(toy_run: Path, toy_dataset: Path, tmp_path: Path) -> None:
     scores = write_report(toy_run / "heatnet" / "best.pt", toy_dataset, "val", tmp_path / "r.html", ["car", "person"])
     page = (tmp_path / "r.html").read_text()
-    assert list(scores["models"]) == ["heatnet"] and "Thermal teacher" not in page
+    assert list(scores["models"]) == ["heatnet"] and "Night teacher (RGB-T)" not in page
     assert "confusion of the critics" in page  # the run's curves are found beside the checkpoint
 
 

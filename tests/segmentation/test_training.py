@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -108,7 +109,7 @@ def test_a_teachers_label_has_its_probability_and_none_where_it_was_never_traine
     toy_dataset: Path, tmp_path: Path, modality: str
 ) -> None:
     """A network that says class 7 with logit 2 everywhere; the toys have no thermal in the first columns."""
-    config = tiny(width=0.1)
+    config = tiny(width=0.1, teacher_modalities=("thermal",))
     network = build_network(config.network(f"{modality}-teacher"))
     torch.nn.init.zeros_(network.head.classify.weight)
     network.head.classify.bias.data = 2.0 * (torch.arange(13) == 7)
@@ -189,6 +190,13 @@ def test_a_run_is_not_overwritten_and_only_resumed_with_its_own_settings(toy_run
     assert (toy_run / "config.json").read_bytes() == before
     with pytest.raises(TrainingError, match="one --stage"):
         train(toy_dataset, toy_run.parent / "new", tiny(), init_from=toy_run / "heatnet" / "best.pt")
+
+
+def test_teachers_built_otherwise_are_refused(toy_run: Path, toy_dataset: Path, tmp_path: Path) -> None:
+    shutil.copytree(toy_run / "thermal_teacher", tmp_path / "run" / "thermal_teacher")
+    with pytest.raises(TrainingError, match=r"thermal_teacher.*late.*early.*built alike"):
+        train(toy_dataset, tmp_path / "run", tiny(stage="heatnet", fusion="early"), resume=True)
+    train(toy_dataset, tmp_path / "run", tiny(stage="heatnet", modalities=("thermal",), fusion="early"), resume=True)
 
 
 def test_what_cannot_be_scored_is_said(toy_run: Path, toy_dataset: Path, tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_nights_are_labelled_blind_only_by_a_teacher_that_has_something_else(
     looked: list[Views] = []
     monkeypatch.setattr("heatnet.segmentation.sources.answer", lambda *given: looked.append(given[3]) or answer(*given))
     data = Dataset.open(toy_dataset)
-    for stage, blind in (("heatnet", True), ("thermal_teacher", False), ("rgb_teacher", False)):
+    for stage, blind in (("heatnet", True), ("thermal_teacher", True), ("rgb_teacher", False)):
         folder = tmp_path / stage
         for asked in (SIX, replace(SIX, blind=True), replace(SIX, blind=True)):
             label_frames(data, data.refs(domain="night")[:1], toy_run / stage / "best.pt", folder, asked)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from heatnet.errors import TrainingError
+from heatnet.segmentation.build import build_network
 from heatnet.segmentation.config import TrainConfig
 from heatnet.segmentation.network import NetworkConfig
 from heatnet.segmentation.pspnet import PSPNet
@@ -54,6 +55,23 @@ def test_a_student_of_rgb_alone_starts_from_the_rgb_teacher_or_afresh() -> None:
     rgb = teacher("rgb", 0)
     warm_start(student, {"rgb": rgb, "thermal": teacher("thermal", 1)})
     assert torch.equal(student.head.bottleneck.weight, rgb.head.bottleneck.weight)
+
+
+@pytest.mark.parametrize("backbone", ["fpn", "resnet18"])
+@pytest.mark.parametrize("fusion", ["early", "late"])
+def test_a_student_of_thermal_alone_takes_its_part_of_a_teacher_of_both(fusion: str, backbone: str) -> None:
+    both = build_network(replace(CONFIG, fusion=fusion, backbone=backbone)).eval()
+    student = build_network(replace(CONFIG, modalities=("thermal",), backbone=backbone)).eval()
+    warm_start(student, {"thermal": both, "rgb": teacher("rgb", 0)})
+    thermal = torch.rand(1, 1, 64, 64)
+    if fusion == "early":
+        expected = both.stems[0].conv.weight[:, 3:]
+        assert torch.equal(student.stems[0].conv.weight, expected)
+    else:
+        seen, known = (network(torch.rand(1, 3, 64, 64), thermal).layer2 for network in (student, both))
+        assert torch.allclose(seen, known[:, -seen.shape[1] :], atol=1e-6)
+    weight, wide = student.layer3[0].conv1.weight, both.layer3[0].conv1.weight
+    assert torch.equal(weight, wide[:, -weight.shape[1] :])
 
 
 def test_modalities_in_any_order_are_the_same_network() -> None:
