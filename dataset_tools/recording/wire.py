@@ -4,6 +4,7 @@ ROS 1 packs little-endian fields without gaps; ROS 2 uses XCDR1 (OMG DDS-XTypes 
 byte order, then fields aligned to their own size, strings with a closing NUL.
 """
 
+import functools
 import struct
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -68,15 +69,27 @@ class Cursor:
         return int(seconds) * 1_000_000_000 + int(nanoseconds)
 
     def _unpack(self, code: str, count: int) -> tuple[int | float, ...]:
-        size = struct.calcsize("=" + code)
+        layout, size = _layout(self._order, code, count)
         if self._cdr:
             self._at += -(self._at - 4) % size
-        values: tuple[int | float, ...] = struct.unpack(f"{self._order}{count}{code}", self._take(size * count))
+        if self._at + layout.size > len(self._data):
+            raise self._too_short(layout.size)
+        values = layout.unpack_from(self._data, self._at)
+        self._at += layout.size
         return values
 
     def _take(self, size: int) -> memoryview:
         part = self._data[self._at : self._at + size]
         if len(part) != size:
-            raise RecordingError(f"{size} bytes needed at {self._at} of a message of {len(self._data)}")
+            raise self._too_short(size)
         self._at += size
         return part
+
+    def _too_short(self, size: int) -> RecordingError:
+        return RecordingError(f"{size} bytes needed at {self._at} of a message of {len(self._data)}")
+
+
+@functools.cache
+def _layout(order: str, code: str, count: int) -> tuple[struct.Struct, int]:
+    """So many fields of a struct code in a row, and the size of one."""
+    return struct.Struct(f"{order}{count}{code}"), struct.calcsize("=" + code)
