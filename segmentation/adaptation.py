@@ -15,18 +15,15 @@ from heatnet.segmentation.settings import AdaptConfig
 _BLACK = -1.0
 
 
-def labelled_by(network: Network, frames: Frames, too_much: Tensor | None = None) -> Frames:
+def labelled_by(network: Network, frames: Frames) -> Frames:
     """The frames with the most probable class of a network and its probability; it stands still meanwhile.
 
-    `too_much` (13,) is taken from the logits: what a network says of rare classes beyond what it believes, because they
-    weigh more in its loss. One that learns from its own labels would say them more and more. With a certainty branch
-    the confidence is what that says. Where a network of thermal alone has no thermal there is no label, and no
-    confidence.
+    With a certainty branch the confidence is what that says. Where a network of thermal alone has no thermal there is
+    no label, of confidence 0.
     """
     with at_rest(network):
         maps = network(frames.rgb, frames.thermal)
-    logits = maps.logits.float() if too_much is None else maps.logits.float() - too_much[:, None, None]
-    confidence, label = torch.softmax(logits, dim=1).max(dim=1)
+    confidence, label = torch.softmax(maps.logits.float(), dim=1).max(dim=1)
     if maps.error is not None:
         confidence = 1 - maps.error.float()
     if network.config.modalities == ("thermal",):

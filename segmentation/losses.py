@@ -55,11 +55,6 @@ def class_weights_from(share: Tensor, exponent: float) -> Tensor:
     return raw / (raw * share).sum().clamp_min(1e-6)
 
 
-def excess(class_weights: Tensor) -> Tensor:
-    """How much higher (13,) logits learnt under these weights are than beliefs; 0 of classes that do not occur."""
-    return torch.where(class_weights > 0, class_weights, torch.ones_like(class_weights)).log()
-
-
 def domain_loss(score: Tensor, target: float, kind: str, weights: Tensor | None = None) -> Tensor:
     """How far a critic's scores (B, 1, h, w) are from `target`: mse, or bce with logits.
 

@@ -17,7 +17,7 @@ from heatnet.segmentation.distributed import device, synchronise, world_size
 from heatnet.segmentation.evaluate import spread
 from heatnet.segmentation.inference import SIX, inference
 from heatnet.segmentation.loop import Stage, Terms
-from heatnet.segmentation.losses import class_weights_from, excess
+from heatnet.segmentation.losses import class_weights_from
 from heatnet.segmentation.network import CHANNELS, Maps, Network, NetworkConfig
 from heatnet.segmentation.optimizer import Average, Updater, make_schedule
 from heatnet.segmentation.pretrained import load_pretrained
@@ -120,7 +120,8 @@ def new_student(material: Material, day: Source) -> Student:
 
 def set_prior(network: Network, class_weights: torch.Tensor, config: TrainConfig) -> None:
     """What answers of `network` take back of the weights (13,) of its classes; nothing of those that do not occur."""
-    network.prior.copy_(config.unbalance * excess(class_weights))
+    known = torch.where(class_weights > 0, class_weights, torch.ones_like(class_weights))
+    network.prior.copy_(config.unbalance * known.log())
 
 
 def new_network(config: TrainConfig, stage: str) -> Network:

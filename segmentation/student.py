@@ -22,7 +22,7 @@ from heatnet.segmentation.config import TrainConfig
 from heatnet.segmentation.critic import detached, part, scores
 from heatnet.segmentation.data import Batch, Frames
 from heatnet.segmentation.inference import at_rest
-from heatnet.segmentation.losses import confusion_loss, critic_loss, excess, pixel_weights, supervised_loss
+from heatnet.segmentation.losses import confusion_loss, critic_loss, pixel_weights, supervised_loss
 from heatnet.segmentation.network import Maps, Network
 from heatnet.segmentation.optimizer import Average, Updater, autocast
 from heatnet.segmentation.teacher import CERTAINTY_WEIGHT, counted_pixels, day_certainty
@@ -101,8 +101,7 @@ def prepared(student: Student, batch: Batch, config: TrainConfig) -> tuple[Frame
     own = None
     if adapt.needs_average:
         assert student.average is not None
-        too_much = (1 - config.unbalance) * excess(student.class_weights)
-        own = only_sure(labelled_by(student.average.network, night, too_much), adapt.threshold)
+        own = only_sure(labelled_by(student.average.network, night), adapt.threshold)
         night = surer(night, own) if adapt.mean_teacher else night
     night = only_sure(night, adapt.threshold)
     if adapt.class_mix:

@@ -189,19 +189,6 @@ def test_the_average_labels_the_night_where_it_is_surer_and_never_the_day() -> N
     assert (day.label == 3).all() and (night.label == 7).all() and own is not None and (own.label == 7).all()
 
 
-def test_the_average_does_not_say_rare_classes_more_often_than_it_believes_in_them() -> None:
-    """Of weight 8 in the loss, class 7 is said with a logit that is log 8 higher: taken back, class 2 is likelier."""
-    student, config = student_with(AdaptConfig(mean_teacher=True))
-    network = saying(7, 1.9)
-    network.head.classify.bias.data[2] = 0.5
-    student.average, student.class_weights[7] = Average(network, 0.9), 8.0
-    _, night, _ = prepared(student, Batch(frames(3), frames(5, 0.01)), config)  # type: ignore[arg-type]
-    assert (night.label == 2).all()
-    student.class_weights[7] = 0.0  # no such class in the labels: nothing to take back
-    _, night, _ = prepared(student, Batch(frames(3), frames(5, 0.01)), config)  # type: ignore[arg-type]
-    assert (night.label == 7).all()
-
-
 def test_an_online_teacher_labels_each_crop_by_night() -> None:
     student, config = student_with(AdaptConfig())
     student.night_teacher = saying(9, 3.0, modalities=("thermal",))
