@@ -180,7 +180,8 @@ def _prepare(root: Path) -> None:
 
 
 def _foreign(root: Path) -> bool:
-    return any(path.name != SHARDS for path in root.iterdir())
+    """Whether something else lies in a folder than what a build leaves that is killed before its first manifest."""
+    return any(path.name != SHARDS and not path.match(f".{MANIFEST}.*.tmp") for path in root.iterdir())
 
 
 def _manifest_for(root: Path, config: dict[str, Any], calibration: Mapping[str, Any] | None) -> Manifest:

@@ -62,3 +62,13 @@ def test_killed_and_resumed_gives_the_same_bytes(tmp_path: Path, kills: int) -> 
         assert start(recording, rig_file, tmp_path / f"out{i}").wait() == 0
         assert contents(tmp_path / f"out{i}") == whole
     assert len(seen) > 1 or kills < 10
+
+
+def test_a_build_killed_while_it_writes_its_first_manifest_goes_on(tmp_path: Path) -> None:
+    recording, rig_file = make_recording(tmp_path / "in", frames=2), write_calibration(tmp_path / "rig.yaml")
+    for name in ("whole", "out"):
+        if name == "out":
+            (tmp_path / name / "shards").mkdir(parents=True)
+            (tmp_path / name / ".manifest.json.4711.tmp").write_text("{")
+        assert start(recording, rig_file, tmp_path / name).wait() == 0
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
