@@ -55,14 +55,15 @@ def _give(own: Tensor, given: Tensor) -> None:
 def _thermal_part(teacher: Network, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Of a teacher that sees both: its thermal trunk, and behind it the last input channels, which are thermal's."""
     trunks = "|".join(name for name, part in teacher.named_children() if isinstance(part, nn.ModuleList))
-    thermal = re.compile(rf"^({trunks})\.{len(teacher.config.trunks) - 1}\.")
-    any_trunk = re.compile(rf"^({trunks})\.")
+    place = re.compile(rf"^({trunks})\.(\d+)\.")
+    last = str(len(teacher.config.trunks) - 1)
     part = {}
     for name, value in teacher.state_dict().items():
-        place = thermal.sub(r"\1.0.", name)
-        if place in weights and (thermal.match(name) or not any_trunk.match(name)):
-            size = weights[place].shape
-            part[place] = value[:, -size[1] :] if value.dim() > 1 else value[-size[0] :] if value.dim() else value
+        trunk = place.match(name)
+        own = weights.get(place.sub(r"\1.0.", name))
+        if own is not None and (trunk is None or trunk[2] == last):
+            channels = tuple(slice(-size, None) for size in own.shape[:2])
+            part[place.sub(r"\1.0.", name)] = value[channels]
     return part
 
 

@@ -1,5 +1,6 @@
 """Memory that is freed stays with the process when it was asked to keep it."""
 
+import platform
 import subprocess
 import sys
 
@@ -26,7 +27,7 @@ def pages(how: str) -> int:
     return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a setting of glibc")
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a setting of glibc")
 def test_what_was_freed_is_not_asked_for_again() -> None:
     kept, given_back = pages("keep"), pages("give back")
     assert kept < 1000 < 10_000 < given_back
