@@ -30,13 +30,30 @@ def warm_start(student: Network, teachers: Mapping[str, Network]) -> None:
     teacher = teachers.get("thermal" if "thermal" in modalities else "rgb")
     given = {} if teacher is None else teacher.state_dict()
     if teacher is None and night is not None and modalities == ("thermal",):
-        given = _thermal_part(night, weights)
+        teacher, given = night, _thermal_part(night, weights)
+    left = () if teacher is None else _left_alone(student, teacher)
     for name, value in given.items():
-        _give(weights[name], value)
+        if not name.startswith(left):
+            _give(weights[name], value)
     for place, names in enumerate(student.config.trunks):
         if len(names) == 1 and names[0] in teachers:
             _copy_trunk(student, weights, place, teachers[names[0]].state_dict())
     student.load_state_dict(weights)
+
+
+def _left_alone(student: Network, teacher: Network) -> tuple[str, ...]:
+    """How names begin of what a teacher does not give: one trunk to two, and a ResNeXt's skip to one of other width.
+
+    Every convolution of that skip has classes and trunks side by side, so that a part of it fits no other.
+    """
+    own, other = len(student.config.trunks), len(teacher.config.trunks)
+    skip = ("fuse.",) if own != other else ()
+    return (*(f"{name}." for name in _trunk_parts(student) if own > 1), *skip)
+
+
+def _trunk_parts(network: nn.Module) -> list[str]:
+    """The parts of a network that there are once a trunk."""
+    return [name for name, part in network.named_children() if isinstance(part, nn.ModuleList)]
 
 
 def _give(own: Tensor, given: Tensor) -> None:
@@ -54,7 +71,7 @@ def _give(own: Tensor, given: Tensor) -> None:
 
 def _thermal_part(teacher: Network, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Of a teacher that sees both: its thermal trunk, and behind it the last input channels, which are thermal's."""
-    trunks = "|".join(name for name, part in teacher.named_children() if isinstance(part, nn.ModuleList))
+    trunks = "|".join(_trunk_parts(teacher))
     place = re.compile(rf"^({trunks})\.(\d+)\.")
     last = str(len(teacher.config.trunks) - 1)
     part = {}
@@ -68,8 +85,7 @@ def _thermal_part(teacher: Network, weights: Mapping[str, Tensor]) -> dict[str, 
 
 
 def _copy_trunk(student: nn.Module, weights: Mapping[str, Tensor], place: int, teacher: Mapping[str, Tensor]) -> None:
-    trunks = [name for name, part in student.named_children() if isinstance(part, nn.ModuleList)]
-    for part in trunks:
+    for part in _trunk_parts(student):
         for name, value in teacher.items():
             if name.startswith(f"{part}.0."):
                 weights[name.replace(f"{part}.0.", f"{part}.{place}.", 1)].copy_(value)

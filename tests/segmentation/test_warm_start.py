@@ -47,6 +47,33 @@ def test_each_trunk_comes_from_its_own_teacher() -> None:
     assert torch.equal(student.layer2[1][1].conv2.weight, thermal.layer2[0][1].conv2.weight)
 
 
+@pytest.mark.parametrize("backbone", ["fpn", "resnet18", "resnext"])
+def test_a_trunk_without_a_teacher_keeps_its_own_weights(backbone: str) -> None:
+    config = replace(CONFIG, backbone=backbone)
+    student, thermal = build_network(config), build_network(replace(config, modalities=("thermal",)))
+    before = {name: value.clone() for name, value in student.state_dict().items()}
+    warm_start(student, {"thermal": thermal})
+    after, given = student.state_dict(), thermal.state_dict()
+    parts = [name for name in before if name.startswith(("stems.0.", "layer1.0."))]
+    assert parts and all(torch.equal(after[name], before[name]) for name in parts)
+    assert all(torch.equal(after[name.replace(".0.", ".1.", 1)], given[name]) for name in parts)
+
+
+@pytest.mark.parametrize("sees", [("thermal",), ("rgb", "thermal")])
+def test_the_skip_of_a_resnext_with_two_trunks_fits_no_other(sees: tuple[str, ...]) -> None:
+    """From a teacher of thermal alone to a student of both, and the other way round."""
+    config = replace(CONFIG, backbone="resnext")
+    other = ("thermal",) if len(sees) > 1 else ("rgb", "thermal")
+    student, night = (build_network(replace(config, modalities=modalities)) for modalities in (other, sees))
+    for value in night.state_dict().values():
+        value.fill_(1)
+    before = {name: value.clone() for name, value in student.state_dict().items()}
+    warm_start(student, {"thermal": night})
+    skip = [name for name in before if name.startswith("fuse.")]
+    assert skip and all(torch.equal(student.state_dict()[name], before[name]) for name in skip)
+    assert (student.state_dict()["coarse.0.weight"] == 1).all()
+
+
 def test_a_student_of_rgb_alone_starts_from_the_rgb_teacher_or_afresh() -> None:
     student = PSPNet(replace(CONFIG, modalities=("rgb",)))
     before = student.head.bottleneck.weight.clone()
