@@ -21,6 +21,7 @@ from heatnet.segmentation.evaluate import validator
 from heatnet.segmentation.loop import Trainer, load_resumable
 from heatnet.segmentation.provenance import describe_dataset
 from heatnet.segmentation.report import write_report
+from heatnet.segmentation.run_lock import alone_in
 from heatnet.segmentation.sources import hand_labelled
 from heatnet.segmentation.stages import BUILDERS, Material, folder_of
 
@@ -42,13 +43,13 @@ def train(
     the weights of a checkpoint for a single stage; the checkpoint `teacher` labels the nights instead of the run's
     night teacher (a HeatNet, for an RGB-only student distilled from it). Started by torchrun, the processes share
     each batch. Raises DatasetError where the dataset lacks what a stage needs, TrainingError where run, checkpoint or
-    configuration do not allow it.
+    configuration do not allow it, or where another training is at work in `run`.
     """
     material = Material(Dataset.open(dataset), run, config, teacher)
     stages = _plan(material)
     _check_data(material, stages)
-    _check_run(material, stages, resume, init_from)
-    with processes():
+    with processes(), alone_in(run):
+        _check_run(material, stages, resume, init_from)
         part_size(config)
         if rank() == 0:
             _write_config(material, stages)

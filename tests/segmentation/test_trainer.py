@@ -195,6 +195,37 @@ def test_a_run_that_was_stopped_at_any_step_ends_with_the_same_metrics(
     assert all(torch.equal(whole.weights[name], broken.weights[name]) for name in whole.weights)
 
 
+HOLDER = """
+import sys
+from pathlib import Path
+from heatnet.segmentation.run_lock import alone_in
+with alone_in(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_two_trainings_at_once_do_not_mix_in_one_run_and_a_killed_one_keeps_nobody_out(
+    toy_dataset: Path, tmp_path: Path
+) -> None:
+    run, config = tmp_path / "run", tiny(stage="thermal-teacher", thermal_teacher_steps=1, validations=1)
+    other = subprocess.Popen([sys.executable, "-c", HOLDER, str(run)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert other.stdout is not None and other.stdout.readline() == b"held\n"
+    with pytest.raises(TrainingError, match="run: another training is at work"):
+        train(toy_dataset, run, config)
+    assert [path.name for path in run.iterdir()] == [".lock"]
+    other.kill()
+    other.communicate(timeout=60)
+    train(toy_dataset, run, config)
+    assert (run / "thermal_teacher" / "best.pt").is_file()
+
+
+def test_a_refused_run_leaves_no_folder(toy_run: Path, toy_dataset: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="one --stage"):
+        train(toy_dataset, tmp_path / "run", tiny(), init_from=toy_run / "heatnet" / "best.pt")
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.fixture
 def heeds_interrupts() -> Iterator[None]:
     """As on a terminal: a shell lets its background jobs, these tests perhaps among them, ignore SIGINT."""
