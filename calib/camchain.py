@@ -15,6 +15,7 @@ import yaml
 from numpy.typing import NDArray
 
 from heatnet.calib.camera import COEFFICIENTS, MODELS, Camera
+from heatnet.calib.plain_yaml import plain_yaml
 from heatnet.calib.rig import Body, Lidar, Rig, RigCamera
 from heatnet.calib.rigid import Rigid, is_rotation, nearest_rotation
 from heatnet.errors import RigError
@@ -35,7 +36,7 @@ def read_rig(path: Path, thermal_topics: Iterable[str] = ()) -> Rig:
     Raises RigError naming the file, the block and the key for anything missing or impossible.
     """
     document = _load(path)
-    names = [f"cam{i}" for i in range(sum(1 for key in document if re.fullmatch(r"cam\d+", str(key))))]
+    names = [f"cam{i}" for i in range(sum(1 for key in document if re.fullmatch(r"cam\d+", key)))]
     if not names:
         raise RigError(f"{path}: no camera; a Kalibr camchain has blocks cam0, cam1, ...")
     extra = frozenset(thermal_topics)
@@ -71,13 +72,13 @@ def _load(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > MAXIMUM_BYTES:
             raise RigError(f"{path}: {path.stat().st_size} bytes; a rig file has a few thousand")
-        document = yaml.safe_load(path.read_text())
+        document = plain_yaml(path.read_text())
     except (OSError, UnicodeDecodeError) as error:
         raise RigError(
             f"{path}: cannot be read ({getattr(error, 'strerror', None) or 'not text'}); a camchain YAML is needed"
         ) from error
-    except (yaml.YAMLError, RecursionError) as error:
-        raise RigError(f"{path}: not YAML ({' '.join(str(error).split())[:120]})") from error
+    except ValueError as error:
+        raise RigError(f"{path}: {error}") from error
     if not isinstance(document, dict):
         raise RigError(
             f"{path}: holds {type(document).__name__}, not a mapping; a Kalibr camchain has blocks cam0, cam1, ..."

@@ -1,5 +1,7 @@
 """Rig files: what is written reads the same, what is unknown stays, and each mistake has one message."""
 
+import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -94,7 +96,7 @@ def test_a_topic_named_thermal_by_the_user_counts(tmp_path: Path) -> None:
         (lambda d: d["cam2"].update(resolution=[0, 512]), "whole pixels"),
         (lambda d: d["cam2"].update(distortion_model="plumb"), "one of radtan, equidistant, none"),
         (lambda d: d["cam2"].update(distortion_coeffs=[0.1]), "k1 k2 p1 p2"),
-        (lambda d: d["cam2"].update(distortion_coeffs=[float("nan")] * 4), "k1 k2 p1 p2"),
+        (lambda d: d["cam2"].update(distortion_coeffs=[float("nan")] * 4), "cam2.distortion_coeffs[0] is nan"),
         (lambda d: d["cam2"].update(distortion_model="none", distortion_coeffs=[-0.4, 0.2, 0, 0]), "coeffs are [-0.4"),
         (lambda d: d["cam2"].update(camera_model="omni"), "only pinhole"),
         (lambda d: d["cam2"]["T_cn_cnm1"][0].__setitem__(0, 1.05), "not orthonormal"),
@@ -122,6 +124,64 @@ def test_what_is_no_camchain_is_said_in_one_line(tmp_path: Path, text: str) -> N
     with pytest.raises(RigError) as caught:
         read_rig(written(tmp_path, text))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "value"),
+    [
+        ("calibrated: 2024-05-01", "calibrated", "2024-05-01"),
+        ("calibrated: 2024-05-01 10:00:00+02:00", "calibrated", "2024-05-01 10:00:00+02:00"),
+        ("calibrated: 2024-13-45", "calibrated", "2024-13-45"),
+        ("7: seventh", "7", "seventh"),
+        ("2024-05-01: a day", "2024-05-01", "a day"),
+        ("on: both", "on", "both"),
+        ("base: &b {x: 1}\nmore: {<<: *b, y: 2}", "more", {"x": 1, "y": 2}),
+    ],
+)
+def test_what_json_has_not_but_can_be_text_is_kept_as_text(tmp_path: Path, line: str, key: str, value: object) -> None:
+    rig = read_rig(written(tmp_path, f"{yaml.safe_dump(chain_document())}{line}\n"))
+    assert rig.document[key] == value
+    assert json.loads(json.dumps(rig.document, allow_nan=False, sort_keys=True)) == rig.document
+    write_rig(tmp_path / "again.yaml", rig)
+    assert read_rig(tmp_path / "again.yaml").document == rig.document
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("note: .nan", "note is nan"),
+        ("note: {a: [1, -.inf]}", "note.a[1] is -inf"),
+        ("note: !!binary aGVsbG8=", "note is of type bytes"),
+        ("note: !!set {a, b}", "note is of type set"),
+        (f"note: {1 << 63}", "note is of type int"),
+        (f"note: {'9' * 5000}", "not YAML"),
+        ("note: !!bool maybe", "not YAML"),
+        ("note: &n [*n]", "holds itself"),
+        ("note: " + "[" * 25 + "]" * 25, "nested deeper than 20"),
+        ("? [a, b]\n: note", "not YAML"),
+    ],
+)
+def test_what_json_has_not_is_refused_by_place(tmp_path: Path, line: str, words: str) -> None:
+    path = written(tmp_path, f"{yaml.safe_dump(chain_document())}{line}\n")
+    with pytest.raises(RigError) as caught:
+        read_rig(path)
+    assert words in str(caught.value) and str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def bombs() -> dict[str, str]:
+    """Files of less than 1 MB that stand for billions of values."""
+    doubling = ["a0: &a0 [x, x]", *(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]" for i in range(1, 60))]
+    merging = ["a0: &a0 {x: 1}", *(f"a{i}: &a{i} {{<<: [*a{i - 1}, *a{i - 1}]}}" for i in range(1, 60))]
+    return {"doubling": "\n".join(doubling), "merging": "\n".join(merging), "flat": f"a: [{'1,' * 500_000}]"}
+
+
+@pytest.mark.parametrize("kind", bombs())
+def test_a_file_that_stands_for_too_many_values_is_refused_quickly(tmp_path: Path, kind: str) -> None:
+    path = written(tmp_path, bombs()[kind])
+    begun = time.process_time()
+    with pytest.raises(RigError, match="more than 10000 values"):
+        read_rig(path)
+    assert time.process_time() - begun < 5
 
 
 def test_a_missing_rig_file_is_said_in_one_line(tmp_path: Path) -> None:

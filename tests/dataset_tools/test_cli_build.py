@@ -100,6 +100,16 @@ def test_fractions_and_margin_cut_a_drive(tmp_path: Path) -> None:
     assert build(drive, tmp_path / "no", "--fractions", 0, 0, 0).exit_code == 1
 
 
+def test_a_rig_file_may_say_when_it_was_made(drive: Path, tmp_path: Path) -> None:
+    dated = tmp_path / "rig.yaml"
+    dated.write_text((drive.parent / "rig.yaml").read_text() + "calibrated: 2024-05-01\n")
+    arguments = ["build-dataset", drive, "--calibration", dated, "-o", tmp_path / "out", "--width", 120]
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, result.output
+    (document,) = (Dataset.open(tmp_path / "out").manifest.calibration or {}).values()
+    assert document["calibrated"] == "2024-05-01"
+
+
 def test_the_settings_are_written_beside_the_dataset(drive: Path, tmp_path: Path) -> None:
     built(drive, tmp_path / "out", "--width", 240, "--tolerance", 9, "--twilight", "drop", "--depth", "plane")
     config = json.loads((tmp_path / "out/manifest.json").read_text())["config"]
