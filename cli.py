@@ -194,6 +194,8 @@ def calibrate(
     from heatnet.dataset_tools.views import ViewsConfig, load_views
 
     refuse_output(output)
+    if output.exists() and rig_file.exists() and output.samefile(rig_file):
+        raise HeatNetError(f"{output}: is the rig file, the guess to start from; give -o another name")
     rig = read_recorded_rig(rig_file, recordings[0], thermal)
     views = load_views(recordings, rig, ViewsConfig(lidar=depth in ("auto", "lidar"), salvage=salvage))
     result = run(views, rig, CalibrationConfig(depth=depth, seed=seed))

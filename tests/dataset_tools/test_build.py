@@ -299,6 +299,45 @@ def test_a_lag_that_the_calibration_found_is_undone(tmp_path: Path, caplog: pyte
     assert errors["right"] < 8 < 25 < errors["none"]
 
 
+def lag_said(folder: Path, **said: Any) -> Path:
+    """A rig file of `make_rig` with what a calibration says beside it."""
+    pose = make_rig().thermal[0].cam_from_cam0.matrix.tolist()
+    document = {"cameras": {"cam2": {"T_cam_cam0": pose, "parameters": {"lag": {"value": 0.004}}, **said}}}
+    path = write_calibration(folder / "calibration.yaml")
+    (folder / "calibration.json").write_text(json.dumps(document))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"status": "inconclusive", "reason": "halves\ndiffer"}, "cam2 is inconclusive: halves differ; it is used"),
+        ({"status": "good"}, ""),
+        ({}, ""),
+    ],
+)
+def test_a_camera_that_the_calibration_does_not_call_good_is_named(
+    day: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, said: dict[str, str], words: str
+) -> None:
+    build_dataset([day], lag_said(tmp_path, **said), tmp_path / "out", replace(CONFIG, depth="infinite"))
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == bool(words) and all(words in line and "with its lag of 4.0 ms" in line for line in told)
+    assert Dataset.open(tmp_path / "out").manifest.provenance[0]["thermal_lag_ns"] == 4_000_000
+
+
+@pytest.mark.parametrize(
+    "comment", ["cam2 is inconclusive, do not use it: too dark", "cam2 /ir_left: no frame in them; left as given"]
+)
+def test_a_comment_of_the_calibration_in_the_rig_file_is_repeated(
+    day: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, comment: str
+) -> None:
+    rig_file = write_calibration(tmp_path / "calibration.yaml")
+    others = "# cam3 is inconclusive, do not use it: too dark\n# cam2 is on the left\n"
+    rig_file.write_text(f"{others}# {comment}\n{rig_file.read_text()}")
+    build_dataset([day], rig_file, tmp_path / "out", replace(CONFIG, depth="infinite"))
+    assert [r.getMessage() for r in caplog.records] == [f"{rig_file}: {comment}; it is used all the same"]
+
+
 def test_a_camera_of_16_bits_is_thermal_whatever_its_topic_says(tmp_path: Path) -> None:
     rig = make_rig()
     rig = rig.with_camera(replace(rig.thermal[0], topic="/camera_2"))

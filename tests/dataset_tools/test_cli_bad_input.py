@@ -144,6 +144,14 @@ def test_a_broken_rig_file_is_told_block_and_key(
     assert names(tmp_path) == {"broken.yaml"}
 
 
+def test_a_calibration_does_not_overwrite_the_guess_that_it_starts_from(drive: Path, rig: Path, tmp_path: Path) -> None:
+    before = rig.read_bytes()
+    (tmp_path / "link.yaml").symlink_to(rig)
+    for output in (rig, rig.parent / "." / rig.name, tmp_path / "link.yaml"):
+        assert_told(calibrate(drive, rig, output), "is the rig file")
+    assert rig.read_bytes() == before and not (rig.parent / "calibration.json").exists()
+
+
 def make_pairs(root: Path) -> Path:
     rng = np.random.default_rng(0)
     for domain in ("day", "night"):
