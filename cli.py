@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -86,6 +87,16 @@ def only_errors() -> Iterator[None]:
         logger.setLevel(before)
 
 
+class Number(click.FloatRange):
+    """A range of finite numbers: NaN is in every range of click's, infinity in those without an end."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is no finite number.", param, ctx)
+        return number
+
+
 def salvage_option(command: Command) -> Command:
     """Add the option of the commands that read whole recordings."""
     return click.option("--salvage", is_flag=True, help="Use what can be read of a damaged recording.")(command)
@@ -112,8 +123,8 @@ def main() -> None:
 @click.option("--night", is_flag=True, help="By night; else by day.")
 @click.option("--frames", type=click.IntRange(1), default=20, show_default=True, help="Key frames (RGB stereo pairs).")
 @click.option("--format", "container", type=click.Choice(["bag", "mcap"]), default="bag", show_default=True)
-@click.option("--scale", type=click.FloatRange(0.1, 1), default=1.0, show_default=True, help="Of every resolution.")
-@click.option("--rig-seed", type=int, help="Drives with the same one share a rig; else --seed decides.")
+@click.option("--scale", type=Number(0.1, 1), default=1.0, show_default=True, help="Of every resolution.")
+@click.option("--rig-seed", type=click.IntRange(0), help="Drives with the same one share a rig; else --seed decides.")
 @common
 def simulate(
     out_dir: Path,
@@ -284,14 +295,14 @@ def check(
 )
 @click.option(
     "--fractions",
-    type=(click.FloatRange(0), click.FloatRange(0), click.FloatRange(0)),
+    type=(Number(0, 1000), Number(0, 1000), Number(0, 1000)),
     default=(0.7, 0.15, 0.15),
     show_default=True,
     metavar="TRAIN VAL TEST",
     help="Of a drive, with --split auto.",
 )
 @click.option(
-    "--margin", "margin_s", type=click.FloatRange(0), default=2.0, show_default=True, help="Seconds between two splits."
+    "--margin", "margin_s", type=Number(0, 1e6), default=2.0, show_default=True, help="Seconds between two splits."
 )
 @click.option("--domain", type=click.Choice(["day", "night"]), help="Instead of asking the sun.")
 @click.option(
@@ -301,14 +312,28 @@ def check(
     show_default=True,
     help="What the time between day and night counts as.",
 )
-@click.option("--day-above", "day_deg", default=0.0, show_default=True, metavar="DEG", help="Elevation of the sun.")
 @click.option(
-    "--night-below", "night_deg", default=-6.0, show_default=True, metavar="DEG", help="Elevation of the sun."
+    "--day-above",
+    "day_deg",
+    type=Number(-90, 90),
+    default=0.0,
+    show_default=True,
+    metavar="DEG",
+    help="Elevation of the sun.",
+)
+@click.option(
+    "--night-below",
+    "night_deg",
+    type=Number(-90, 90),
+    default=-6.0,
+    show_default=True,
+    metavar="DEG",
+    help="Elevation of the sun.",
 )
 @click.option(
     "--tolerance",
     "tolerance_ms",
-    type=click.FloatRange(0),
+    type=Number(0, 1e6),
     metavar="MS",
     help="That images of a pair may be apart.  [default: half the frame interval]",
 )
@@ -322,7 +347,7 @@ def check(
 @click.option(
     "--plane",
     "plane_m",
-    type=click.FloatRange(0, min_open=True),
+    type=Number(0.1, 1e6),
     default=15.0,
     show_default=True,
     metavar="M",
@@ -341,7 +366,7 @@ def check(
 )
 @click.option(
     "--thermal-range",
-    type=(float, float),
+    type=(Number(), Number()),
     metavar="LOW HIGH",
     help="Counts that normalise to the ends of the scale.  [default: by the first recording]",
 )
@@ -663,7 +688,8 @@ def predict(
 ) -> None:
     """Label the frames of a dataset, of a FOLDER with rgb/NAME.* and thermal/NAME.*, or of a RECORDING.
 
-    A recording becomes a dataset first, in OUTPUT/dataset.
+    A recording becomes a dataset first, OUTPUT/datasets/NAME-HASH, named by the file and its content; so begin the
+    names of its labels. Recordings predicted into one OUTPUT do not mix.
 
     \b
     heatnet predict run/heatnet/best.pt dataset -o labels --split test
@@ -671,21 +697,19 @@ def predict(
     heatnet predict run/heatnet/best.pt night.bag --calibration calibration.yaml --domain night -o labels
     """
     from heatnet.segmentation.inference import MIRRORED, ONE, SIX
-    from heatnet.segmentation.predict import PredictConfig
+    from heatnet.segmentation.predict import PredictConfig, predict_recording
     from heatnet.segmentation.predict import predict as run
 
-    if calibration is not None:
-        from heatnet.dataset_tools.build import BuildConfig, build_dataset
-
-        build = BuildConfig(split="test", domain=domain, thermal_range=thermal_range)
-        build_dataset([source], calibration, output / "dataset", build)
-        source = output / "dataset"
-    elif domain is not None:
+    if domain is not None and calibration is None:
         raise click.UsageError("--domain is of a recording, which --calibration goes with")
     looks = None if views is None else SIX if views else ONE
     if flip and not views:
         looks = MIRRORED
-    summary = run(checkpoint, source, output, PredictConfig(split, overlays, looks, thermal_range))
+    config = PredictConfig(split, overlays, looks, thermal_range)
+    if calibration is not None:
+        summary = predict_recording(checkpoint, source, calibration, output, domain, config)
+    else:
+        summary = run(checkpoint, source, output, config)
     spent = ", ".join(f"{name} {ms:.1f}" for name, ms in summary["ms_per_frame"].items())
     speed = f"{summary['frames']} frames, {summary['frames_per_second']} a second (ms a frame: {spent})"
     shares = table(["class", "share of pixels"], summary["classes"].items())

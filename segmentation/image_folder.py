@@ -87,6 +87,8 @@ def open_folder(
     Thermal is scaled by the range `given`, else by the one the network was `trained` with where that fits, else by
     what the images say. Raises TrainingError where there is no such folder, DatasetError where an image cannot be read.
     """
+    if source.is_file():
+        raise TrainingError(f"{source}: a file, not a dataset or folder; a recording needs --calibration")
     if not source.is_dir():
         raise TrainingError(f"{source}: no such dataset or folder")
     paths = {

@@ -2,9 +2,9 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -12,7 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from heatnet.dataset_tools.classes import coloured
+from heatnet.dataset_tools.digests import recording_digest
 from heatnet.dataset_tools.shards import Dataset
+from heatnet.dataset_tools.writer import plain_name
 from heatnet.errors import DatasetError, HeatNetError
 from heatnet.files import atomic_file
 from heatnet.progress import track
@@ -35,6 +37,7 @@ class PredictConfig:
     overlays: bool = True
     views: Views | None = None  # how often each frame is looked at; None: as the run's settings have it
     thermal_range: tuple[float, float] | None = None  # of a folder: counts at the ends of the scale, of all its images
+    prefix: str = ""  # of a dataset: what names of its frames begin with
 
 
 def predict(checkpoint: Path, source: Path, out: Path, config: PredictConfig | None = None) -> dict[str, Any]:
@@ -65,6 +68,29 @@ def predict(checkpoint: Path, source: Path, out: Path, config: PredictConfig | N
     return {"frames": count, "out": str(out), **_summary(seconds, counts, count)}
 
 
+def predict_recording(
+    checkpoint: Path,
+    recording: Path,
+    calibration: Path,
+    out: Path,
+    domain: Literal["day", "night"] | None = None,
+    config: PredictConfig | None = None,
+) -> dict[str, Any]:
+    """As `predict`, for a recording alone, whatever else was predicted into `out` before.
+
+    It becomes a dataset first, OUT/datasets/NAME-HASH with the name and the hash of the recording, which the names of
+    its frames begin with, too. Raises also what `build_dataset` raises.
+    """
+    from heatnet.dataset_tools.build import BuildConfig, build_dataset
+
+    config = config or PredictConfig()
+    name = f"{plain_name(recording.stem)}-{recording_digest(recording)[:8]}"
+    dataset = out / "datasets" / name
+    build = BuildConfig(split="test", domain=domain, thermal_range=config.thermal_range)
+    build_dataset([recording], calibration, dataset, build)
+    return predict(checkpoint, dataset, out, replace(config, thermal_range=None, prefix=f"{name}_"))
+
+
 def _summary(seconds: dict[str, float], counts: NDArray[np.int64], frames: int) -> dict[str, Any]:
     share = counts / max(int(counts.sum()), 1)
     return {
@@ -82,6 +108,7 @@ class DatasetFrames:
 
     data: Dataset
     split: str | None
+    prefix: str
 
     @property
     def count(self) -> int:
@@ -91,7 +118,8 @@ class DatasetFrames:
     def read(self) -> Iterator[tuple[str, Frame]]:
         """Name and frame, one after the other."""
         for ref in self.data.refs(split=self.split):
-            yield f"{ref.split}_{ref.domain}_{ref.shard:05d}_{ref.row:05d}", read_frame(self.data, ref)
+            name = f"{self.prefix}{ref.split}_{ref.domain}_{ref.shard:05d}_{ref.row:05d}"
+            yield name, read_frame(self.data, ref)
 
 
 def _frames(source: Path, point: Checkpoint, config: PredictConfig) -> ImageFolder | DatasetFrames:
@@ -99,14 +127,14 @@ def _frames(source: Path, point: Checkpoint, config: PredictConfig) -> ImageFold
     modalities = point.network.modalities
     frames: ImageFolder | DatasetFrames
     if (source / "manifest.json").is_file():
-        frames = DatasetFrames(Dataset.open(source), config.split)
+        frames = DatasetFrames(Dataset.open(source), config.split, config.prefix)
     else:
         frames = open_folder(source, modalities, config.thermal_range, point.dataset.get("thermal_range"))
     if not frames.count:
         split = f" in split {config.split!r}" if config.split else ""
         raise DatasetError(
             f"{source}: no frames{split}; a dataset, or a folder with images of the same names in "
-            f"{' and '.join(f'{name}/' for name in modalities)} is needed"
+            f"{' and '.join(f'{name}/' for name in modalities)} is needed (a recording needs --calibration)"
         )
     return frames
 

@@ -24,7 +24,7 @@ from heatnet.segmentation.frames import normalise_rgb, normalise_thermal, read_f
 from heatnet.segmentation.image_folder import open_folder
 from heatnet.segmentation.inference import SIX, answer, probabilities
 from heatnet.segmentation.network import NetworkConfig
-from heatnet.segmentation.predict import PredictConfig, overlay, predict
+from heatnet.segmentation.predict import PredictConfig, overlay, predict, predict_recording
 from heatnet.segmentation.pspnet import PSPNet
 
 
@@ -247,19 +247,50 @@ def test_views_reach_eval_and_predict(
         assert looked and set(looked) == {SIX}
 
 
-@pytest.mark.parametrize("domain", ["day", "night", None])
-def test_a_recording_without_gnss_is_of_the_domain_that_is_said(
-    toy_run: Path, toy_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, domain: str | None
-) -> None:
-    built: list[BuildConfig] = []
+@pytest.fixture
+def built(toy_dataset: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, BuildConfig]]:
+    """Where datasets were built and how: of any recording, a copy of the toys."""
+    made: list[tuple[Path, BuildConfig]] = []
 
     def build(recordings: list[Path], calibration: Path, output: Path, config: BuildConfig) -> None:
-        built.append(config)
-        shutil.copytree(toy_dataset, output)
+        made.append((output, config))
+        shutil.copytree(toy_dataset, output, dirs_exist_ok=True)
 
     monkeypatch.setattr("heatnet.dataset_tools.build.build_dataset", build)
-    arguments = ["predict", str(toy_run / "heatnet" / "best.pt"), "night.bag", "--calibration", "rig.yaml"]
+    return made
+
+
+@pytest.mark.parametrize("domain", ["day", "night", None])
+def test_a_recording_without_gnss_is_of_the_domain_that_is_said(
+    toy_run: Path, tmp_path: Path, built: list[tuple[Path, BuildConfig]], domain: str | None
+) -> None:
+    (tmp_path / "night.bag").write_bytes(b"night")
+    recording = [str(tmp_path / "night.bag"), "--calibration", "rig.yaml"]
+    arguments = ["predict", str(toy_run / "heatnet" / "best.pt"), *recording]
     option = ["--domain", domain] if domain else []
     done = CliRunner().invoke(main, [*arguments, "-o", str(tmp_path / "out"), *option, "--no-overlays"])
     assert done.exit_code == 0, done.output
-    assert [config.domain for config in built] == [domain]
+    assert [config.domain for _, config in built] == [domain]
+
+
+def test_recordings_predicted_into_one_folder_do_not_mix(
+    toy_run: Path, tmp_path: Path, built: list[tuple[Path, BuildConfig]]
+) -> None:
+    """Not even where their files are named alike; the same one again has the same dataset and names."""
+    best, out, seen = toy_run / "heatnet" / "best.pt", tmp_path / "out", []
+    for content in (b"one", b"other", b"one"):
+        recording = tmp_path / "a b.bag"
+        recording.write_bytes(content)
+        config = PredictConfig(overlays=False)
+        assert predict_recording(best, recording, Path("rig.yaml"), out, "night", config)["frames"] == 32
+        seen.append({path.name for path in (out / "labels").iterdir()})
+    datasets = [output for output, _ in built]
+    assert datasets[0] == datasets[2] != datasets[1] and datasets[0].parent == out / "datasets"
+    assert len(seen[0]) == 32 and len(seen[1]) == 64 and seen[1] == seen[2]
+    assert all(name.startswith(f"{datasets[0].name}_") for name in seen[0]) and datasets[0].name.startswith("a-b-")
+
+
+def test_a_recording_without_its_calibration_is_told_what_it_needs(toy_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "night.bag").write_bytes(b"night")
+    with pytest.raises(TrainingError, match=r"night\.bag: a file.*--calibration"):
+        predict(toy_run / "heatnet" / "best.pt", tmp_path / "night.bag", tmp_path / "out")
