@@ -69,6 +69,12 @@ class Camera:
         m = margin_px
         return (u >= m) & (u <= width - 1 - m) & (v >= m) & (v <= height - 1 - m)
 
+    def rayless_share(self, columns: int = 32, rows: int = 24) -> float:
+        """The share of the image's pixels to which no ray leads, since the distortion folds over within the image."""
+        width, height = self.resolution
+        axes = np.linspace(0, width - 1, columns), np.linspace(0, height - 1, rows)
+        return 1 - float(self.unproject(np.stack(np.meshgrid(*axes), -1).reshape(-1, 2))[1].mean())
+
     def fold_radius(self) -> float:
         """The normalised radius (tangent of the angle) beyond which the distortion is no longer one-to-one."""
         return self._fold_radius

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from heatnet.calib.basin import SCORED, find_basin
 from heatnet.calib.config import CalibrationConfig
@@ -157,9 +158,9 @@ def _judge(search: Located, fit: Fit, left: RigCamera, config: CheckConfig) -> C
     camera, observe, given, calibration = search.camera, search.observe, search.guess, config.calibration
     assessed = assess(fit, given, calibration.prior, observe, left, calibration.seed)
     evidence, grid = assessed.evidence, assessed.grid
-    found = CameraCheck(
-        camera, "inconclusive", doubt(evidence, calibration.limits), matches=evidence.matches, views=evidence.views
-    )
+    # How far the refined one is from the given one speaks against the given one here, not against the refined.
+    limits = replace(calibration.limits, largest_strain=float("inf"))
+    found = CameraCheck(camera, "inconclusive", doubt(evidence, limits), matches=evidence.matches, views=evidence.views)
     if found.reason:
         return found
     moved = grid.displacement(given)
@@ -198,8 +199,22 @@ def _verdict(interval: tuple[float, float], given: Score, refined: Score, tolera
 
 
 def _difference(refined: Estimate, given: Estimate) -> str:
-    """What would have to change, in words."""
-    turn = np.rad2deg(rotation_log(refined.cam_from_cam0.rotation @ given.cam_from_cam0.rotation.T))
-    focal = refined.camera.intrinsics[:2].mean() / given.camera.intrinsics[:2].mean() - 1
-    x, y, z = turn
-    return f"turned by {x:+.2f} {y:+.2f} {z:+.2f} degrees about x, y and z, focal length {focal:+.1%} of what is given"
+    """What would have to change, in words; what hardly would is left out."""
+    turned = np.rad2deg(rotation_log(refined.cam_from_cam0.rotation @ given.cam_from_cam0.rotation.T))
+    centres = (of.cam_from_cam0.inverse().translation for of in (refined, given))
+    moved = 100 * np.subtract(*centres)
+    before, after = given.camera.intrinsics, refined.camera.intrinsics
+    focal = 100 * (after[:2] / before[:2] - 1)
+    shifted = after[2:] - before[2:]
+    parts = (
+        (turned, 0.02, f"turned by {_row(turned, 2)} degrees about x, y and z"),
+        (moved, 0.5, f"moved by {_row(moved, 1)} cm along cam0's x, y and z"),
+        (focal, 0.1, f"fx and fy by {_row(focal, 1)} %"),
+        (shifted, 0.5, f"image centre by {_row(shifted, 1)} px"),
+    )
+    said = [words for values, least, words in parts if np.abs(values).max() >= least]
+    return ", ".join(said) or "by its distortion"
+
+
+def _row(values: NDArray[np.float64], digits: int) -> str:
+    return " ".join(f"{value:+.{digits}f}" for value in values)

@@ -35,7 +35,7 @@ class CoarseConfig:
     reach_deg: float = 10.0  # of yaw and pitch
     rolls_deg: tuple[float, ...] = (-7.5, -5, -2.5, 0, 2.5, 5, 7.5)
     focal_steps: tuple[float, ...] = tuple(1.05**i for i in range(-3, 4))
-    radial: tuple[float, ...] = (0.0, -0.15, -0.3, -0.45)  # tried where the guess knows no distortion
+    radial: tuple[float, ...] = (0.0, -0.15, -0.3, -0.45)  # where the guess knows no distortion, or no possible one
     candidates: int = 5
 
 
@@ -75,7 +75,7 @@ def lens(camera: Camera, k1: float) -> Camera:
 
 def cameras_tried(camera: Camera, config: CoarseConfig) -> list[Camera]:
     """Every camera of the grid: of several focal lengths, and of several lenses where the guess knows no distortion."""
-    known = camera.model != "radtan" or bool(np.any(camera.distortion[:2]))
+    known = (camera.model != "radtan" or bool(np.any(camera.distortion[:2]))) and not camera.rayless_share()
     lenses = [camera] if known else [lens(camera, k1) for k1 in config.radial]
     return [_zoomed(c, step) for c in lenses for step in (*config.focal_steps, *([] if known else _longer(c, config)))]
 

@@ -67,8 +67,10 @@ class CameraResult:
 
     def prior_directions(self) -> list[str]:
         """In plain words, what the data did not fix."""
-        lines = weak_directions(self.estimate.names, self.uncertainty.prior_share, self.uncertainty.correlation())
-        return [*lines, lag_note(self.fit, self.uncertainty)]
+        sure = self.uncertainty
+        moved_px = np.array([self.grid.errors(step).mean() for step in sure.deviations().T])
+        lines = weak_directions(self.estimate.names, sure.prior_share, sure.correlation(), moved_px)
+        return [*lines, lag_note(self.fit, sure)]
 
     @property
     def parts_px(self) -> dict[str, float]:

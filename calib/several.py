@@ -94,10 +94,12 @@ def _finish(group: Sequence[Located], config: CalibrationConfig) -> list[tuple[L
 
 def _too_few(camera: RigCamera, fit: Fit | None, least: int) -> str:
     """Why so few edges make no calibration; empty where they are enough."""
-    found, tried = (len(fit.matches), fit.matches.tried) if fit else (0, 0)
-    if fit and found >= least:
+    if fit is None:
+        return f"{camera.topic}: the equations have no solution (lens covered, wrong camera, or a guess far off?)"
+    found = len(fit.matches)
+    if found >= least:
         return ""
     return (
-        f"{camera.topic}: {found} edges of {tried} found again in the thermal images; at least {least} are needed "
-        "(lens covered, wrong camera, or a guess too far off?)"
+        f"{camera.topic}: {found} edges of {fit.matches.tried} found again in the thermal images; at least {least} are "
+        "needed (lens covered, wrong camera, or a guess too far off?)"
     )

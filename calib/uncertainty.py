@@ -44,13 +44,17 @@ class Uncertainty:
     def half_width(self) -> Array:
         """(P,) of the 95 % intervals; degrees of freedom after Satterthwaite (1946)."""
         variance, scatter = np.diag(self.covariance), np.diag(self.scatter)
-        freedom = np.minimum(self.freedom * (variance / np.maximum(scatter, 1e-300)) ** 2, 1e6)
+        freedom = np.minimum(self.freedom * (variance / np.maximum(scatter, 1e-6 * variance)) ** 2, 1e6)
         return np.asarray(special.stdtrit(freedom, 0.5 + LEVEL / 2) * np.sqrt(variance), np.float64)
 
     def correlation(self) -> Array:
         """Correlations (P, P)."""
         sigma = np.sqrt(np.diag(self.covariance))
         return self.covariance / np.maximum(np.outer(sigma, sigma), 1e-300)
+
+    def deviations(self) -> Array:
+        """(P, P), column by column: one deviation of a parameter, and what the others are then off by in the mean."""
+        return self.covariance / np.maximum(np.sqrt(np.diag(self.covariance)), 1e-300)
 
     def draws(self, count: int, seed: int) -> Array:
         """Errors (count, P) of the parameters as they may be."""

@@ -33,6 +33,7 @@ class Limits:
     least_margin: float = 0.35  # of the second score
     largest_strain: float = 3.2  # deviations of the prior that a result may be from the guess: 32 ms of lag among them
     largest_error_px: float = 1.0  # stated error, and difference of halves
+    largest_rayless: float = 0.02  # share of the thermal image that the lens as found cannot show anything in
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Evidence:
     views: int  # key frames that gave matches
     matches: int
     strain: tuple[str, float]  # the part of the guess that the result contradicts most, and by how many deviations
+    rayless: float = 0.0  # share of the thermal image to which no ray leads
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ def assess(fit: Fit, guess: Estimate, prior: Prior, observe: Observe, left: RigC
         views=len(np.unique(fit.matches.views)),
         matches=len(fit.matches),
         strain=strain(fit.estimate, guess, prior),
+        rayless=fit.estimate.camera.rayless_share(),
     )
     return Assessment(evidence, uncertainty, grid, held_out(fit, uncertainty.information))
 
@@ -88,6 +91,11 @@ def doubt(evidence: Evidence, limits: Limits) -> str:
             evidence.matches < limits.least_matches,
             f"{evidence.matches} edges found again in the thermal images; at least {limits.least_matches} are needed "
             "(lens covered, wrong camera, or a guess too far off?)",
+        ),
+        (
+            not evidence.rayless <= limits.largest_rayless,
+            f"the distortion found folds over within the image: no ray leads to {evidence.rayless:.0%} of it (is the "
+            "distortion right in the rig file? where it is not known, 0 0 0 0 is better)",
         ),
         (
             not pulls <= limits.largest_strain,

@@ -33,9 +33,15 @@ def named(name: str) -> str:
 
 
 def weak_directions(
-    names: Sequence[str], prior_share: NDArray[np.float64], correlation: NDArray[np.float64]
+    names: Sequence[str],
+    prior_share: NDArray[np.float64],
+    correlation: NDArray[np.float64],
+    moved_px: NDArray[np.float64],
 ) -> list[str]:
-    """What the data did not fix: values that come from the guess, and values that only hold together."""
+    """What the data did not fix: values that come from the guess, and values that only hold together.
+
+    `moved_px` (P,): how far the image moves in the mean when a value is off by a deviation, and all others with it.
+    """
     lines = [
         f"{named(name)} is the guess's: {share:.0%} from the prior. The recording hardly tells it"
         for name, share in zip(names, prior_share, strict=True)
@@ -46,6 +52,7 @@ def weak_directions(
             way = "same" if correlation[i, j] > 0 else "opposite"
             lines.append(
                 f"{named(names[i])} and {named(names[j])} move together (correlation {correlation[i, j]:+.3f}): an "
-                f"error of one hides in an error of the other in the {way} sense, and both leave the alignment alone"
+                f"error of one hides in an error of the other in the {way} sense; a deviation of both moves the "
+                f"alignment by {max(moved_px[i], moved_px[j]):.2f} px"
             )
     return lines

@@ -114,7 +114,7 @@ def test_a_map_leaves_holes_where_nothing_is_known() -> None:
 
 def test_weak_directions_are_said_in_words() -> None:
     correlation = np.array([[1, 0.998, 0], [0.998, 1, 0], [0, 0, 1]])
-    lines = weak_directions(("rotation_x", "cy", "lag"), np.array([0, 0.1, 0.8]), correlation)
-    assert len(lines) == 2
+    lines = weak_directions(("rotation_x", "cy", "lag"), np.array([0, 0.1, 0.8]), correlation, np.array([0.04, 0.1, 2]))
+    assert len(lines) == 2 and "moves the alignment by 0.10 px" in lines[1]
     assert "lag" in lines[0] and "80%" in lines[0]
     assert "pitch" in lines[1] and "image centre down" in lines[1] and "same sense" in lines[1]

@@ -65,6 +65,17 @@ def test_a_wrong_calibration_fails_and_is_told_what_changed(
         assert abs(back[2]) < 0.003
 
 
+def test_what_is_far_from_right_fails_however_far(rig: Rig, views: Views) -> None:
+    """Farther than a tape measure or a guess of the pixels may be off: that speaks against what is given."""
+    stretched = rig
+    for camera in rig.thermal:
+        intrinsics = camera.camera.intrinsics * [1, 1.03, 1, 1]
+        stretched = stretched.with_camera(replace(camera, camera=replace(camera.camera, intrinsics=intrinsics)))
+    result = check(views, stretched, LENIENT)
+    assert result.status == "fail"
+    assert all("fx and fy by" in c.reason and "+0.00 +0.00 +0.00" not in c.reason for c in result.cameras)
+
+
 def test_an_error_within_the_tolerance_asked_for_passes(rig: Rig, views: Views) -> None:
     slightly = moved(rig, (0.1, 0.1, 0.0))
     assert check(views, slightly, CheckConfig(tolerance_px=2.0)).status == "pass"

@@ -39,3 +39,11 @@ def test_a_known_distortion_is_the_only_one_tried() -> None:
     tried = cameras_tried(known, CONFIG)
     assert len(tried) == len(CONFIG.focal_steps)
     assert all(np.array_equal(c.distortion, known.distortion) for c in tried)
+
+
+def test_a_distortion_that_no_lens_has_is_not_believed() -> None:
+    folding = Camera("radtan", np.array([510.0, 510.0, 320.0, 256.0]), np.array([-0.5, -0.1, 0, 0]), (640, 512))
+    assert folding.rayless_share() > 0.05
+    tried = {float(c.distortion[0]) for c in cameras_tried(folding, CONFIG)}
+    assert tried == set(CONFIG.radial)
+    assert lens(folding, -0.45).rayless_share() == 0

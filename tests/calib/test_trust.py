@@ -169,6 +169,8 @@ def test_directions_that_the_prior_decides_are_named_with_what_they_are_worth() 
     [
         ({"matches": 200}, "200 edges"),
         ({"views": 2}, "2 key frames"),
+        ({"rayless": 0.2}, "no ray leads to 20% of it"),
+        ({"rayless": float("nan")}, "no ray leads"),
         ({"strain": ("translation_x", 20.0)}, "swapped"),
         ({"strain": ("p2", 3.5)}, "3.5 deviations"),
         ({"halves_px": 2.0}, "halves"),
