@@ -5,7 +5,10 @@ import json
 import logging
 import math
 import pickle
+import struct
 import warnings
+import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +26,10 @@ from heatnet.segmentation.network import Network, NetworkConfig
 FORMAT = "heatnet checkpoint"
 VERSION = 1
 PRIOR = "prior"
+_UNREADABLE = (  # what torch, pickle and zipfile raise where bytes are not what they should be
+    RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError, AssertionError, ArithmeticError,
+    MemoryError, pickle.UnpicklingError, zipfile.BadZipFile, zlib.error, struct.error,
+)  # fmt: skip
 _log = logging.getLogger(__name__)
 
 
@@ -70,8 +77,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint without running anything that it holds.
 
-    Raises TrainingError where the file is missing, no checkpoint of this project, of another version, or where weights
-    and network do not fit each other.
+    Raises TrainingError where the file is missing, altered, no checkpoint of this project, of another version, or where
+    weights and network do not fit each other.
     """
     content = _load(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
@@ -114,13 +121,24 @@ def _trained_on(said: dict[str, Any]) -> dict[str, Any]:
 
 def _load(path: Path) -> object:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch warns of a foreign pickle before it refuses it
-            return torch.load(path, map_location="cpu", weights_only=True)
+        altered = _altered_part(path)
+        if altered is None:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # torch warns of a foreign pickle before it refuses it
+                return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise TrainingError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError, pickle.UnpicklingError) as error:
+    except _UNREADABLE as error:
         raise TrainingError(f"{path}: not a checkpoint (torch.load with weights_only refuses it)") from error
+    raise TrainingError(f"{path}: was altered: the CRC-32 of {altered!r} in it is another; take a copy that is whole")
+
+
+def _altered_part(path: Path) -> str | None:
+    """The first part of a checkpoint that is not as it was written: torch writes CRCs into its zip and reads none."""
+    if not zipfile.is_zipfile(path):
+        return None  # what else it may be, torch says
+    with zipfile.ZipFile(path) as archive:
+        return archive.testzip()
 
 
 def _format_of(content: object) -> object:

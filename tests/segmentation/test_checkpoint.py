@@ -2,6 +2,7 @@
 
 import logging
 import pickle
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,6 +55,39 @@ def test_what_is_no_checkpoint_is_refused_and_never_run(
             load_checkpoint(tmp_path / f"{name}.pt")
     assert "run" not in capsys.readouterr().out
     assert not recwarn.list  # the message alone is what the user sees
+
+
+def flipped(content: bytes, place: int, path: Path) -> Path:
+    """A file that differs from `content` in one bit."""
+    altered = bytearray(content)
+    altered[place] ^= 4
+    path.write_bytes(altered)
+    return path
+
+
+def test_an_altered_checkpoint_is_refused_wherever_the_bit_flipped(tmp_path: Path) -> None:
+    """One bit in the tensors, and one in each of many places of the pickle before and the directory behind them."""
+    save_checkpoint(tmp_path / "whole.pt", checkpoint_of(PSPNet(SMALL)))
+    whole = (tmp_path / "whole.pt").read_bytes()
+    with zipfile.ZipFile(tmp_path / "whole.pt") as archive:
+        parts = {info.filename: info for info in archive.infolist()}
+        tensor = max(parts.values(), key=lambda info: info.file_size)
+        directory = archive.start_dir
+    pickled = next(info for name, info in parts.items() if name.endswith("data.pkl"))
+    tensors = [tensor.header_offset + 200, tensor.header_offset + tensor.file_size // 2]
+    places = [*tensors, *range(200, pickled.file_size, 401), *range(directory, len(whole), 401)]
+    for place in places:
+        try:
+            loaded = load_checkpoint(flipped(whole, place, tmp_path / "altered.pt"))
+        except TrainingError as error:
+            assert "altered.pt" in str(error)
+        else:  # a time, an attribute, or another field that nobody reads
+            assert place >= directory
+            expected = load_checkpoint(tmp_path / "whole.pt").weights
+            assert all(torch.equal(value, expected[name]) for name, value in loaded.weights.items())
+    for place in tensors:
+        with pytest.raises(TrainingError, match=r"altered\.pt: was altered: the CRC-32 of '.*data/\d+'"):
+            load_checkpoint(flipped(whole, place, tmp_path / "altered.pt"))
 
 
 def test_a_checkpoint_of_another_version_or_with_weights_of_another_network_is_refused(tmp_path: Path) -> None:
