@@ -23,6 +23,9 @@ from heatnet.files import atomic_file
 
 THERMAL_TOPIC = re.compile(r"(^|[^a-z0-9])(ir|lwir|thermal)([^a-z0-9]|$)|thermal|lwir")
 MAXIMUM_BYTES = 1 << 20
+FARTHEST_M = 100.0  # from one sensor of a rig to the next
+FOCAL_LENGTHS = (0.01, 100.0)  # of the larger side of the image: from 179 degrees to half a degree
+LARGEST_COEFFICIENT = 1e6  # of distortion: long lenses have large ones
 SAID = """\
 # Kalibr camchain. intrinsics (fx fy cx cy, pixels) and distortion_coeffs speak of raw images, as the cameras give them.
 # T_cn_cnm1 maps points of the previous camera into this one; T_cam0_lidar and T_cam0_body map points of the LiDAR and
@@ -97,8 +100,9 @@ def _camera(
     model = _need(path, name, block, "distortion_model")
     if model not in MODELS:
         raise RigError(f"{path}: {name}: distortion_model is {model!r}; one of {', '.join(MODELS)} is needed")
+    resolution = _resolution(path, name, block)
     camera = Camera(
-        model, _intrinsics(path, name, block), _distortion(path, name, block, model), _resolution(path, name, block)
+        model, _intrinsics(path, name, block, resolution), _distortion(path, name, block, model), resolution
     )
     chain = Rigid.identity()
     if previous is not None:
@@ -131,11 +135,19 @@ def _numbers(path: Path, name: str, key: str, value: Any, sizes: tuple[int, ...]
     return array
 
 
-def _intrinsics(path: Path, name: str, block: dict[str, Any]) -> NDArray[np.float64]:
+def _intrinsics(path: Path, name: str, block: dict[str, Any], resolution: tuple[int, int]) -> NDArray[np.float64]:
     value = _need(path, name, block, "intrinsics")
     array = _numbers(path, name, "intrinsics", value, (4,), "four numbers fx fy cx cy are")
     if (array[:2] <= 0).any():
         raise RigError(f"{path}: {name}: focal lengths are {array[0]:g} and {array[1]:g} px; positive ones are needed")
+    least, most = (share * max(resolution) for share in FOCAL_LENGTHS)
+    if (array[:2] < least).any() or (array[:2] > most).any():
+        said = f"focal lengths are {array[0]:g} and {array[1]:g} px"
+        raise RigError(f"{path}: {name}: {said}; for such an image, {least:g} to {most:g} px are possible")
+    middle = array[2:] / resolution
+    if not ((middle > 0) & (middle < 1)).all():
+        said = f"the principal point is {array[2]:g} {array[3]:g} px"
+        raise RigError(f"{path}: {name}: {said}; one within the image of {resolution[0]}x{resolution[1]} is needed")
     return array
 
 
@@ -147,7 +159,10 @@ def _distortion(path: Path, name: str, block: dict[str, Any], model: str) -> NDA
         return np.zeros(0)
     value = _need(path, name, block, "distortion_coeffs")
     what = "k1 k2 p1 p2, optionally k3, are" if model == "radtan" else "k1 k2 k3 k4 are"
-    return _numbers(path, name, "distortion_coeffs", value, COEFFICIENTS[model], what)
+    array = _numbers(path, name, "distortion_coeffs", value, COEFFICIENTS[model], what)
+    if np.abs(array).max() > LARGEST_COEFFICIENT:
+        raise RigError(f"{path}: {name}: distortion_coeffs are {array.tolist()}; {LARGEST_COEFFICIENT:g} is the most")
+    return array
 
 
 def _resolution(path: Path, name: str, block: dict[str, Any]) -> tuple[int, int]:
@@ -170,6 +185,9 @@ def _transform(path: Path, name: str, block: dict[str, Any], key: str) -> Rigid:
         off = float(np.abs(matrix[:3, :3] @ matrix[:3, :3].T - np.eye(3)).max())
         handed = f"determinant {np.linalg.det(matrix[:3, :3]):.3g}"
         raise RigError(f"{path}: {name}: the rotation in {key} is not orthonormal (off by {off:.2g}, {handed})")
+    if np.abs(matrix[:3, 3]).max() > FARTHEST_M:
+        said = " ".join(f"{value:g}" for value in matrix[:3, 3])
+        raise RigError(f"{path}: {name}: the translation in {key} is {said} m; {FARTHEST_M:g} m are the most")
     return Rigid(nearest_rotation(matrix[:3, :3]), matrix[:3, 3])
 
 

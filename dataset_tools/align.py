@@ -18,6 +18,7 @@ from heatnet.calib.camera import Camera
 from heatnet.calib.rig import Rig, RigCamera
 from heatnet.calib.rigid import Rigid
 from heatnet.calib.trajectory import Trajectory
+from heatnet.dataset_tools.manifest import MAXIMUM_SIDE
 from heatnet.dataset_tools.occlusion import hidden
 from heatnet.dataset_tools.projecting import FlatGrid, grid_rays, project_grid, raw_maps
 from heatnet.dataset_tools.recording.pixels import Mosaic
@@ -42,11 +43,13 @@ def training_grid(left: RigCamera, thermal: RigCamera, config: GridConfig) -> Ca
     """The pinhole camera of the grid: left RGB without distortion, `config.width` wide, height a multiple of 32.
 
     Without `crop` it keeps all columns where the thermal camera covers them all at infinity, else the middle 11/15:
-    704x320 of 960x320 for the rig of the HeatNet paper. Raises DatasetError where the cameras share no view, or where
-    the crop leaves the image.
+    704x320 of 960x320 for the rig of the HeatNet paper. Raises DatasetError where the cameras share no view, where the
+    image would be larger than a shard takes, or where the crop leaves it.
     """
     width, height = left.camera.resolution
     scaled_height = max(1, round(height * config.width / width / HEIGHT_STEP)) * HEIGHT_STEP
+    if max(config.width, scaled_height) > MAXIMUM_SIDE:
+        raise DatasetError(f"images of {config.width}x{scaled_height} are too large; {MAXIMUM_SIDE} a side at most")
     camera = left.camera.undistorted().scaled(config.width, scaled_height)
     rotation = thermal.cam_from_cam0.rotation @ left.cam_from_cam0.rotation.T
     turned = Rigid(rotation, np.zeros(3))

@@ -1,5 +1,6 @@
 """From recordings to a dataset: synchronised, aligned, split, in shards."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -140,12 +141,31 @@ def _check(recordings: Sequence[Path], config: BuildConfig) -> None:
     refuse_doubles(recordings)
     if config.split not in ("auto", *SPLITS) or config.domain not in (None, *DOMAINS):
         raise DatasetError(f"split {config.split!r} or domain {config.domain!r} is unknown")
+    _check_numbers(config)
     if config.sun.day_above_deg < config.sun.night_below_deg:
         raise DatasetError(
             f"day above {config.sun.day_above_deg:g} and night below {config.sun.night_below_deg:g} overlap"
         )
     if not sum(config.splits.fractions):
         raise DatasetError("the fractions of train, val and test are all 0")
+
+
+def _check_numbers(config: BuildConfig) -> None:
+    """Refuse what no comparison and no manifest can hold, before it costs a build."""
+    shares = {f"fraction of {name}": (share, 0.0) for name, share in zip(SPLITS, config.splits.fractions, strict=True)}
+    at_least = {
+        "tolerance in ms": (config.tolerance_ms or 0.0, 0.0),
+        "distance of the plane in m": (config.plane_m, 0.1),
+        "day above, in degrees,": (config.sun.day_above_deg, -90.0),
+        "night below, in degrees,": (config.sun.night_below_deg, -90.0),
+        **shares,
+    }
+    for name, (value, least) in at_least.items():
+        if not least <= value < math.inf:
+            raise DatasetError(f"{name} is {value:g}; a finite number of at least {least:g} is needed")
+    low, high = config.thermal_range or (0.0, 1.0)
+    if not -math.inf < low < high < math.inf:
+        raise DatasetError(f"a thermal range from {low:g} to {high:g} is none; two finite numbers that rise are needed")
 
 
 def _plans(recordings: Sequence[Path], rig: Rig, config: BuildConfig, lag_ns: int) -> list[RecordingPlan]:

@@ -18,7 +18,7 @@ def hidden(inverse_m: Map, shift_px_m: tuple[Map, Map]) -> NDArray[np.bool_]:
     across, down = shift_px_m
     length = np.hypot(across, down)
     shifts = length * inverse_m
-    reach = int(np.ceil(np.ptp(shifts)))
+    reach = int(np.ceil(min(np.ptp(shifts), max(inverse_m.shape))))  # what comes from farther was outside the image
     covered = np.zeros(inverse_m.shape, np.bool_)
     if reach < LEAST_PX:
         return covered

@@ -16,9 +16,11 @@ from heatnet.calib.depth import StereoDepth
 from heatnet.calib.rig import RigCamera
 from heatnet.dataset_tools.projecting import Map, grid_rays
 from heatnet.dataset_tools.recording.pixels import Mosaic
+from heatnet.errors import DatasetError
 
 WORKING_WIDTH = 480  # of the whole left image
 NEAREST_M = 2.0
+MOST_DISPARITIES = 4096
 BORDER_PX = 6  # raw rows at either end: half a block of the matcher
 LEAST_DISPARITY_PX = 0.125  # below, depth is not known at all
 BLOCK_PX, SPECKLE_PX = 3, 20
@@ -29,7 +31,8 @@ SLACK, SLACK_PX = 1.3, 2  # how much wider a hole may be than what the right cam
 class GridStereo:
     """Matches the images of one pair, as much of them as the grid needs; where each pixel comes from is known before.
 
-    Raises CalibrationError where the right camera does not sit to the right of the left one.
+    Raises CalibrationError where the right camera does not sit to the right of the left one, DatasetError where they
+    are too far apart for their focal length.
     """
 
     left: RigCamera
@@ -49,6 +52,11 @@ class GridStereo:
         box = max(1, round(width / WORKING_WIDTH))
         focal = float(self.left.camera.intrinsics[0]) * min(1.0, WORKING_WIDTH / width)
         disparities = 16 * int(np.ceil(focal * pair.baseline_m / NEAREST_M / 16))
+        if disparities > MOST_DISPARITIES:
+            raise DatasetError(
+                f"{self.left.topic} and {self.right.topic}, {pair.baseline_m:g} m apart, focal length {focal:g} "
+                f"px at {WORKING_WIDTH} px of width: {disparities} disparities, {MOST_DISPARITIES} at most for stereo"
+            )
         rays = grid_rays(self.grid).T @ turn.astype(np.float32)
         pixels = rays[:, :2] / rays[:, 2:] * np.float32(focal)
         low, high = np.floor(pixels.min(axis=0)) - BLOCK_PX, np.ceil(pixels.max(axis=0)) + BLOCK_PX

@@ -1,5 +1,6 @@
 """What can be asked of the simulator."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,6 +29,7 @@ class SimulationConfig:
         lowest = {
             "frames": 1,
             "seed": 0,
+            "rig_seed": 0,
             "interval_s": 0.1,
             "speed_mps": 1.0,
             "scale": 0.05,
@@ -35,8 +37,9 @@ class SimulationConfig:
             "workers": 1,
         }
         for field, least in lowest.items():
-            if getattr(self, field) < least:
-                raise HeatNetError(f"simulation: {field} is {getattr(self, field)}; at least {least} is needed")
+            value = getattr(self, field)
+            if value is not None and not least <= value < math.inf:
+                raise HeatNetError(f"simulation: {field} is {value}; at least {least} is needed")
 
     @property
     def name(self) -> str:

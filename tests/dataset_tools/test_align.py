@@ -1,5 +1,7 @@
 """Thermal lies where RGB says it does, near things too, and what is hidden is marked."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from flat_street import BOARD_M, WALL_M, Seen, counts, look, make_rig
@@ -19,8 +21,10 @@ from heatnet.dataset_tools.align import (
     training_grid,
 )
 from heatnet.dataset_tools.filling import filled_depth
+from heatnet.dataset_tools.occlusion import hidden
 from heatnet.dataset_tools.projecting import FlatGrid, grid_rays, project_grid, raw_maps
 from heatnet.dataset_tools.recording.pixels import Mosaic
+from heatnet.dataset_tools.stereo import GridStereo
 from heatnet.errors import DatasetError
 
 RIG = make_rig()
@@ -48,6 +52,19 @@ def truth_visible(grid: Camera, seen: Seen, thermal_from_left: Rigid) -> NDArray
     hides = (np.abs(on_board[:, 0] + 0.05) < 0.55) & (np.abs(on_board[:, 1] + 0.05) < 0.65)
     visible = real & THERMAL.camera.sees(pixels) & ~(hides & ~seen.board.ravel())
     return np.asarray(visible.reshape(seen.board.shape))
+
+
+def test_a_camera_far_away_sees_behind_nothing_that_leaves_its_image() -> None:
+    inverse = np.full((4, 6), 0.1, np.float32)
+    inverse[1:3, 2:4] = 1.0
+    far = np.full_like(inverse, 1e30), np.zeros_like(inverse)
+    assert not hidden(inverse, far).any()
+
+
+def test_rgb_cameras_too_far_apart_for_stereo_are_named() -> None:
+    right = replace(RIG.rgb[1], cam_from_cam0=Rigid(np.eye(3), np.array([-100.0, 0, 0])))
+    with pytest.raises(DatasetError, match=r"/rgb_left and /rgb_right, 100 m apart"):
+        GridStereo(LEFT, right, training_grid(LEFT, THERMAL, GridConfig(240)))
 
 
 def test_each_pixel_shows_the_count_of_its_point_near_and_far(alignment: Alignment) -> None:

@@ -1,6 +1,7 @@
 """Datasets from recordings: right, repeatable, and whole whatever happens on the way."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ from heatnet.dataset_tools.align import GridConfig
 from heatnet.dataset_tools.build import BuildConfig, build_dataset
 from heatnet.dataset_tools.manifest import Manifest
 from heatnet.dataset_tools.shards import Dataset
+from heatnet.dataset_tools.splits import SplitConfig
+from heatnet.dataset_tools.sun import DomainConfig
 from heatnet.dataset_tools.tasks import Crew
 from heatnet.dataset_tools.writer import DatasetWriter
 from heatnet.errors import DatasetError, HeatNetError, RecordingError, RigError
@@ -433,6 +436,32 @@ def test_a_compressed_dataset_holds_the_same_samples(
         assert all(np.array_equal(getattr(first, n), getattr(second, n)) for n in ("rgb", "thermal", "valid", "label"))
     with pytest.raises(DatasetError, match="compression"):
         build_dataset([day], rig_file, tmp_path / "plain", replace(config, compression=compression))
+
+
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"tolerance_ms": NAN}, "tolerance in ms is nan"),
+        ({"tolerance_ms": INF}, "tolerance in ms is inf"),
+        ({"plane_m": INF}, "plane in m is inf"),
+        ({"plane_m": 1e-300}, "at least 0.1"),
+        ({"sun": DomainConfig(day_above_deg=NAN)}, "day above, in degrees, is nan"),
+        ({"splits": SplitConfig((0.5, INF, 0.5))}, "fraction of val is inf"),
+        ({"splits": SplitConfig((0.5, 0.5, -0.5))}, "fraction of test is -0.5"),
+        ({"thermal_range": (5.0, 1.0)}, "from 5 to 1 is none"),
+        ({"thermal_range": (NAN, 1.0)}, "from nan to 1 is none"),
+        ({"grid": GridConfig(200_000)}, "images of 200000x66656 are too large; 16384 a side at most"),
+    ],
+)
+def test_what_is_no_number_or_too_large_is_refused_before_anything_is_built(
+    day: Path, rig_file: Path, tmp_path: Path, changes: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(DatasetError, match=re.escape(words)):
+        build_dataset([day], rig_file, tmp_path / "out", replace(CONFIG, **changes))
+    assert not (tmp_path / "out").exists()
 
 
 def test_missing_inputs_are_named(day: Path, rig_file: Path, tmp_path: Path) -> None:

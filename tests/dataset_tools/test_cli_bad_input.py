@@ -152,6 +152,25 @@ def test_a_calibration_does_not_overwrite_the_guess_that_it_starts_from(drive: P
     assert rig.read_bytes() == before and not (rig.parent / "calibration.json").exists()
 
 
+@pytest.mark.parametrize(
+    "option",
+    ["--tolerance nan", "--tolerance inf", "--margin nan", "--margin inf", "--fractions 1 nan 1", "--fractions inf 0 0",
+     "--day-above nan", "--night-below -inf", "--plane nan", "--plane inf", "--thermal-range nan 25000"],
+)  # fmt: skip
+def test_a_number_that_is_none_is_wrong_usage(drive: Path, rig: Path, tmp_path: Path, option: str) -> None:
+    result = run("build-dataset", drive, "--calibration", rig, "-o", tmp_path / "out", *option.split())
+    assert result.exit_code == 2, result.output
+    assert f"Invalid value for '{option.split()[0]}'" in result.stderr
+    assert names(tmp_path) == set()
+
+
+@pytest.mark.parametrize("option", ["--rig-seed -1", "--scale nan", "--scale inf"])
+def test_a_simulation_of_impossible_numbers_is_wrong_usage(tmp_path: Path, option: str) -> None:
+    result = run("simulate", tmp_path / "out", *option.split())
+    assert result.exit_code == 2 and f"Invalid value for '{option.split()[0]}'" in result.stderr
+    assert names(tmp_path) == set()
+
+
 def make_pairs(root: Path) -> Path:
     rng = np.random.default_rng(0)
     for domain in ("day", "night"):

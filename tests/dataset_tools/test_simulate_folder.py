@@ -102,7 +102,7 @@ def test_a_night_in_mcap_is_compressed_and_dark(tmp_path: Path) -> None:
 
 
 def test_an_impossible_configuration_is_refused() -> None:
-    for wrong in ({"seed": -1}, {"frames": 0}, {"scale": 0.0}):
+    for wrong in ({"seed": -1}, {"rig_seed": -1}, {"frames": 0}, {"scale": 0.0}, {"scale": float("nan")}):
         with pytest.raises(HeatNetError, match=next(iter(wrong))):
             SimulationConfig(**wrong)  # type: ignore[arg-type]
 
