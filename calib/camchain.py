@@ -188,7 +188,7 @@ def _transform(path: Path, name: str, block: dict[str, Any], key: str) -> Rigid:
     if np.abs(matrix[:3, 3]).max() > FARTHEST_M:
         said = " ".join(f"{value:g}" for value in matrix[:3, 3])
         raise RigError(f"{path}: {name}: the translation in {key} is {said} m; {FARTHEST_M:g} m are the most")
-    return Rigid(nearest_rotation(matrix[:3, :3]), matrix[:3, 3])
+    return _meant(matrix)
 
 
 def _lidar(path: Path, document: dict[str, Any]) -> Lidar | None:
@@ -227,10 +227,15 @@ def _body_document(body: Body) -> dict[str, Any]:
 
 
 def _put_transform(block: dict[str, Any], key: str, transform: Rigid) -> None:
-    """Write a transform, unless the block already says the same up to rounding: what was not changed stays."""
+    """Write a transform, unless the block already says it: what was not changed keeps the digits it was read with."""
     old = block.get(key)
-    if old is None or np.abs(np.asarray(old, dtype=np.float64) - transform.matrix).max() > 1e-8:
+    if old is None or np.abs(_meant(np.asarray(old, dtype=np.float64)).matrix - transform.matrix).max() > 1e-8:
         block[key] = [_floats(row) for row in transform.matrix]
+
+
+def _meant(matrix: NDArray[np.float64]) -> Rigid:
+    """The rigid motion that a (4, 4) matrix of a few digits stands for."""
+    return Rigid(nearest_rotation(matrix[:3, :3]), matrix[:3, 3])
 
 
 def _floats(values: NDArray[np.float64]) -> list[float]:

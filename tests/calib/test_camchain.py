@@ -78,6 +78,22 @@ def test_a_changed_camera_moves_neither_its_neighbours_nor_the_lidar(tmp_path: P
     assert np.allclose(again.lidar.cam0_from_lidar.matrix, rig.lidar.cam0_from_lidar.matrix)
 
 
+@pytest.mark.parametrize("digits", [3, 6, 9])
+def test_cameras_that_were_not_calibrated_come_out_with_the_digits_they_came_in_with(
+    tmp_path: Path, digits: int
+) -> None:
+    document = chain_document()
+    for block, key in (("cam1", "T_cn_cnm1"), ("cam2", "T_cn_cnm1"), ("lidar0", "T_cam0_lidar")):
+        document[block][key] = np.round(document[block][key], digits).tolist()
+    rig = read_rig(written(tmp_path, document))
+    warm = rig["cam2"]
+    turned = replace(warm.cam_from_cam0, rotation=rotation_exp(np.array([0, 0.01, 0])) @ warm.cam_from_cam0.rotation)
+    write_rig(tmp_path / "again.yaml", rig.with_camera(replace(warm, cam_from_cam0=turned)))
+    again = yaml.safe_load((tmp_path / "again.yaml").read_text())
+    assert {**again, "cam2": None} == {**document, "cam2": None}
+    assert np.allclose(read_rig(tmp_path / "again.yaml")["cam2"].cam_from_cam0.matrix, turned.matrix, atol=1e-9)
+
+
 def test_a_topic_named_thermal_by_the_user_counts(tmp_path: Path) -> None:
     rig: Rig = read_rig(written(tmp_path, chain_document()), ["/rgb_right"])
     assert [c.name for c in rig.thermal] == ["cam1", "cam2"]
