@@ -19,6 +19,7 @@ from heatnet.segmentation.checkpoint import Checkpoint, load_checkpoint
 from heatnet.segmentation.classes import CLASSES
 from heatnet.segmentation.network import STRIDE, Network
 
+MOST_PIXELS = 1 << 25
 _log = logging.getLogger(__name__)
 
 
@@ -89,6 +90,8 @@ def _expected(checkpoint: Path, point: Checkpoint, config: ExportConfig) -> tupl
     size = config.size or tuple(-(-length // STRIDE) * STRIDE for length in scaled)
     if len(size) != 2 or any(length < STRIDE or length % STRIDE for length in size):
         raise TrainingError(f"size {size}: height and width, multiples of {STRIDE}, are needed")
+    if size[0] * size[1] > MOST_PIXELS:
+        raise TrainingError(f"size {size}: {MOST_PIXELS} pixels at most are possible")
     low, high = config.thermal_range or known["thermal_range"]
     return (size[0], size[1]), (float(low), float(high))
 

@@ -46,16 +46,33 @@ class RunLog:
 
 
 def read_metrics(run: Path) -> list[dict[str, Any]]:
-    """All lines of RUN/metrics.jsonl, none where there is no such file; a last line cut off by a kill is left out."""
+    """All lines of RUN/metrics.jsonl, none where there is no such file; a last line cut off by a kill is left out.
+
+    Raises TrainingError naming the line that is not as RunLog writes it.
+    """
     path = run / METRICS
     if not path.is_file():
         return []
-    lines = path.read_text().splitlines()
+    lines = path.read_bytes().splitlines()
     parsed: list[dict[str, Any]] = []
     for number, line in enumerate(lines):
         try:
-            parsed.append(json.loads(line))
-        except ValueError as error:
+            value = json.loads(line.decode())
+        except (ValueError, RecursionError) as error:
             if number + 1 < len(lines):
                 raise TrainingError(f"{path}: line {number + 1} is not JSON ({error})") from error
+            break
+        if not _is_entry(value):
+            needed = "an object with stage, step, kind and numbers"
+            raise TrainingError(f"{path}: line {number + 1} is {line.decode()[:40]!r}; {needed} is needed")
+        parsed.append(value)
     return parsed
+
+
+def _is_entry(value: object) -> bool:
+    """Whether a line of metrics.jsonl is what `RunLog.write` writes."""
+    if not isinstance(value, dict):
+        return False
+    texts = isinstance(value.get("stage"), str) and isinstance(value.get("kind"), str)
+    numbers = (number for name, number in value.items() if name not in ("stage", "kind"))
+    return texts and isinstance(value.get("step"), int) and all(isinstance(n, int | float | None) for n in numbers)

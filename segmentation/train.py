@@ -1,6 +1,5 @@
 """From a dataset to a run: the RGB teacher, the night teacher, and the student with its critics."""
 
-import contextlib
 import json
 import logging
 from collections.abc import Sequence
@@ -22,9 +21,11 @@ from heatnet.segmentation.loop import Trainer, load_resumable
 from heatnet.segmentation.provenance import describe_dataset
 from heatnet.segmentation.report import write_report
 from heatnet.segmentation.run_lock import alone_in
+from heatnet.segmentation.run_log import read_metrics
 from heatnet.segmentation.sources import hand_labelled
 from heatnet.segmentation.stages import BUILDERS, Material, folder_of
 
+PROVENANCE = "provenance.json"
 _log = logging.getLogger(__name__)
 
 
@@ -109,6 +110,7 @@ def _check_run(material: Material, stages: Sequence[str], resume: bool, init_fro
         raise TrainingError(f"{run / folder_of(begun[0])}: already trained; --resume goes on, another run starts anew")
     for folder in map(folder_of, begun):
         load_resumable(run / folder / "last.pt", folder, material.config, describe_dataset(material.data))
+    read_metrics(run)
     if resume and not (run / "config.json").is_file():
         _log.warning("%s: nothing to resume there, so the run begins", run)
 
@@ -124,12 +126,28 @@ def _check_teacher(material: Material) -> None:
 
 
 def _night_teacher(run: Path) -> dict[str, str] | None:
-    """The --teacher a run was begun with, as its provenance has it; None: the run's own."""
-    path = run / "provenance.json"
-    found: dict[str, str] | None = None
-    with contextlib.suppress(OSError, ValueError):
-        found = json.loads(path.read_text()).get("night_teacher")
-    return found
+    """The --teacher a run was begun with, as its provenance has it; None: the run's own, also where nothing is said.
+
+    Raises TrainingError where the provenance is not as `_write_config` leaves it.
+    """
+    path = run / PROVENANCE
+    if not path.is_file():
+        return None
+    try:
+        told = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        told = None
+    found = told.get("night_teacher") if isinstance(told, dict) else told
+    if isinstance(told, dict) and (found is None or _is_teacher(found)):
+        return found
+    raise TrainingError(
+        f"{path}: not as training writes it; put it back, or remove it where the run's own night teacher labels its "
+        "nights"
+    )
+
+
+def _is_teacher(told: object) -> bool:
+    return isinstance(told, dict) and all(isinstance(told.get(name), str) for name in ("name", "sha256"))
 
 
 def _describe_teacher(teacher: Path | None) -> dict[str, str] | None:
@@ -145,7 +163,7 @@ def _write_config(material: Material, stages: Sequence[str]) -> None:
     teacher = _describe_teacher(material.teacher) if "heatnet" in stages else _night_teacher(material.run)
     if teacher is not None:
         provenance["night_teacher"] = teacher
-    for name, content in (("config.json", as_plain(material.config)), ("provenance.json", provenance)):
+    for name, content in (("config.json", as_plain(material.config)), (PROVENANCE, provenance)):
         with atomic_file(material.run / name) as temporary:
             temporary.write_text(json.dumps(content, indent=2) + "\n")
 

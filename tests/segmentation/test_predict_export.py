@@ -207,6 +207,8 @@ def test_an_export_that_lacks_what_it_must_know_says_so(tmp_path: Path) -> None:
         export(tmp_path / "best.pt", tmp_path / "model.onnx")
     with pytest.raises(TrainingError, match="multiples of 8"):
         export(tmp_path / "best.pt", tmp_path / "model.onnx", ExportConfig((60, 90), (0, 1)))
+    with pytest.raises(TrainingError, match=r"size \(8000000, 8000000\): 33554432 pixels at most"):
+        export(tmp_path / "best.pt", tmp_path / "model.onnx", ExportConfig((8000000, 8000000), (0, 1)))
     with pytest.raises(HeatNetError, match="nowhere"):
         export(tmp_path / "nowhere.pt", tmp_path / "model.onnx")
 

@@ -286,6 +286,44 @@ def test_a_run_says_what_it_was_trained_on_and_is_not_resumed_on_other_data(
         train(other, toy_run, tiny(), resume=True)
 
 
+@pytest.mark.parametrize("text", [b"[]", b"null", b'{"night_teacher": 5}', b'{"night_teacher": {"name": 1}}', b"\xff"])
+def test_a_broken_provenance_is_one_message_and_stays(
+    toy_run: Path, toy_dataset: Path, tmp_path: Path, text: bytes
+) -> None:
+    shutil.copytree(toy_run, tmp_path / "run")
+    (tmp_path / "run" / "provenance.json").write_bytes(text)
+    for stage in ("all", "rgb-teacher"):
+        with pytest.raises(TrainingError, match=r"provenance\.json: not as training writes it"):
+            train(toy_dataset, tmp_path / "run", tiny(stage=stage), resume=True)
+    assert (tmp_path / "run" / "provenance.json").read_bytes() == text
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (b"5", "'5'; an object"),
+        (b"null", "an object"),
+        (b"{}", "an object"),
+        (b'{"stage": "heatnet", "step": "one", "kind": "loss"}', "an object"),
+        (b'{"stage": "heatnet", "step": 1, "kind": "loss", "day": []}', "and numbers"),
+        (b"\xff\xfe", "not JSON"),
+    ],
+)
+def test_a_broken_line_among_the_metrics_is_named_before_training_goes_on(
+    toy_run: Path, toy_dataset: Path, tmp_path: Path, line: bytes, message: str
+) -> None:
+    shutil.copytree(toy_run, tmp_path / "run")
+    metrics = tmp_path / "run" / "metrics.jsonl"
+    first, rest = metrics.read_bytes().split(b"\n", 1)
+    metrics.write_bytes(b"\n".join([first, line, rest]))
+    with pytest.raises(TrainingError, match=rf"metrics\.jsonl: line 2 is .*{message}"):
+        read_metrics(tmp_path / "run")
+    with pytest.raises(TrainingError, match=rf"metrics\.jsonl: line 2 is .*{message}"):
+        train(toy_dataset, tmp_path / "run", tiny(), resume=True)
+    metrics.write_bytes(first + b'\n{"stage": "heat')
+    assert read_metrics(tmp_path / "run") == [json.loads(first)]
+
+
 def test_the_network_before_the_critic_is_kept(toy_run: Path) -> None:
     assert load_checkpoint(toy_run / "heatnet" / "stage1.pt").step == 2
 
