@@ -531,6 +531,8 @@ def inspect(path: Path, sheet: Path | None, figures: Path | None, seed: int, as_
     if (path / "manifest.json").exists():
         _inspect_dataset(path, sheet, figures, as_json)
         return
+    if path.exists() and (sheet or figures):
+        raise click.UsageError(f"--sheet and --figures are of a dataset, and {path} has no manifest.json")
     from heatnet.dataset_tools.inspect_recording import inspect_recording
 
     with only_errors():  # the summary holds the warnings
@@ -597,7 +599,7 @@ def train(
     if config_file is not None:
         config = read_config(config_file, config)
     config = with_settings(config, settings)
-    given: dict[str, Any] = {"stage": stage, "modalities": tuple(modalities.split(",")) if modalities else None}
+    given: dict[str, Any] = {"stage": stage, "modalities": None if modalities is None else tuple(modalities.split(","))}
     if click.get_current_context().get_parameter_source("seed") is ParameterSource.COMMANDLINE:
         given["seed"] = seed
     config = replace(config, **{name: value for name, value in given.items() if value is not None})
@@ -638,7 +640,7 @@ def evaluate(
     from heatnet.segmentation.report import write_report
     from heatnet.segmentation.several import evaluate_runs
 
-    names = classes.split(",") if classes else None
+    names = None if classes is None else classes.split(",")
     looks = None if views is None else SIX if views else ONE
     if len(sources) > 1:
         if report is not None:
@@ -666,7 +668,7 @@ def evaluate(
     "--thermal-range",
     type=(float, float),
     metavar="LOW HIGH",
-    help="Of a folder: counts at the ends of the scale, for all its images.  [default: as it was trained, or measured]",
+    help="Of a folder or recording: counts at the ends of the scale.  [default: as it was trained, or measured]",
 )
 @click.option("--overlays/--no-overlays", default=True, show_default=True, help="Write pictures of the labels, too.")
 @click.option("--flip", is_flag=True, help="Mean over each frame and its mirror image.")
@@ -702,6 +704,8 @@ def predict(
 
     if domain is not None and calibration is None:
         raise click.UsageError("--domain is of a recording, which --calibration goes with")
+    if split is not None and calibration is not None:
+        raise click.UsageError("--split is of a dataset; of a recording all frames are labelled")
     looks = None if views is None else SIX if views else ONE
     if flip and not views:
         looks = MIRRORED

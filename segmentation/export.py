@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import logging
+import math
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from heatnet.errors import TrainingError
 from heatnet.files import atomic_file
 from heatnet.segmentation.checkpoint import Checkpoint, load_checkpoint
 from heatnet.segmentation.classes import CLASSES
+from heatnet.segmentation.frames import check_range
 from heatnet.segmentation.network import STRIDE, Network
 
 MOST_PIXELS = 1 << 25
@@ -92,7 +94,8 @@ def _expected(checkpoint: Path, point: Checkpoint, config: ExportConfig) -> tupl
         raise TrainingError(f"size {size}: height and width, multiples of {STRIDE}, are needed")
     if size[0] * size[1] > MOST_PIXELS:
         raise TrainingError(f"size {size}: {MOST_PIXELS} pixels at most are possible")
-    low, high = config.thermal_range or known["thermal_range"]
+    low, high = config.thermal_range or known.get("thermal_range", (math.nan, math.nan))
+    check_range((low, high))
     return (size[0], size[1]), (float(low), float(high))
 
 

@@ -1,5 +1,6 @@
 """One aligned pair as the network sees it: where counts become numbers from -1 to 1."""
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -7,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heatnet.dataset_tools.shards import Dataset, SampleRef
-from heatnet.errors import DatasetError
+from heatnet.errors import DatasetError, TrainingError
 from heatnet.segmentation.classes import IGNORE
 
 
@@ -33,6 +34,13 @@ def normalise_thermal(
         scaled = np.nan_to_num(_scaled(counts.astype(np.float32), low, high), copy=False, nan=0.0)
     scaled *= valid.astype(bool, copy=False)
     return scaled
+
+
+def check_range(thermal_range: tuple[float, float]) -> None:
+    """Raise TrainingError unless the counts at the ends of a scale are finite and the lower one comes first."""
+    low, high = thermal_range
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise TrainingError(f"thermal range {low:g} {high:g}: two finite counts are needed, the lower one first")
 
 
 def _scaled(counts: NDArray[np.float32], low: float, high: float) -> NDArray[np.float32]:

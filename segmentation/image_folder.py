@@ -14,7 +14,7 @@ from heatnet.dataset_tools.importers.images import decode_counts, decode_rgb, re
 from heatnet.dataset_tools.importers.pairs import IMAGES
 from heatnet.errors import DatasetError, TrainingError
 from heatnet.segmentation.classes import IGNORE
-from heatnet.segmentation.frames import Frame, normalise_thermal
+from heatnet.segmentation.frames import Frame, check_range, normalise_thermal
 
 _log = logging.getLogger(__name__)
 _LOOKED_AT = 32  # images that decide the range of a folder
@@ -85,8 +85,11 @@ def open_folder(
     """The frames of the folder `source` that have an image of each of `modalities`; there may be none.
 
     Thermal is scaled by the range `given`, else by the one the network was `trained` with where that fits, else by
-    what the images say. Raises TrainingError where there is no such folder, DatasetError where an image cannot be read.
+    what the images say. Raises TrainingError where there is no such folder or `given` is no range, DatasetError where
+    an image cannot be read.
     """
+    if given is not None:
+        check_range(given)
     if source.is_file():
         raise TrainingError(f"{source}: a file, not a dataset or folder; a recording needs --calibration")
     if not source.is_dir():

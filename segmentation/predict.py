@@ -22,7 +22,7 @@ from heatnet.segmentation.checkpoint import Checkpoint, load_checkpoint
 from heatnet.segmentation.classes import CLASS_COUNT, CLASSES
 from heatnet.segmentation.distributed import device
 from heatnet.segmentation.evaluate import usual_views
-from heatnet.segmentation.frames import Frame, read_frame
+from heatnet.segmentation.frames import Frame, check_range, read_frame
 from heatnet.segmentation.image_folder import ImageFolder, open_folder
 from heatnet.segmentation.inference import Views, answer
 
@@ -84,6 +84,8 @@ def predict_recording(
     from heatnet.dataset_tools.build import BuildConfig, build_dataset
 
     config = config or PredictConfig()
+    if config.thermal_range is not None:
+        check_range(config.thermal_range)
     name = f"{plain_name(recording.stem)}-{recording_digest(recording)[:8]}"
     dataset = out / "datasets" / name
     build = BuildConfig(split="test", domain=domain, thermal_range=config.thermal_range)
@@ -123,10 +125,15 @@ class DatasetFrames:
 
 
 def _frames(source: Path, point: Checkpoint, config: PredictConfig) -> ImageFolder | DatasetFrames:
-    """The frames of a dataset or folder. Raises DatasetError where there are none."""
+    """The frames of a dataset or folder. Raises DatasetError where there are none, or options are of the other kind."""
     modalities = point.network.modalities
     frames: ImageFolder | DatasetFrames
-    if (source / "manifest.json").is_file():
+    is_dataset = (source / "manifest.json").is_file()
+    if is_dataset and config.thermal_range is not None:
+        raise DatasetError(f"{source}: a dataset, which knows its thermal range; --thermal-range is of a folder")
+    if not is_dataset and source.is_dir() and config.split is not None:
+        raise DatasetError(f"{source}: a folder, which has no split {config.split!r}; --split is of a dataset")
+    if is_dataset:
         frames = DatasetFrames(Dataset.open(source), config.split, config.prefix)
     else:
         frames = open_folder(source, modalities, config.thermal_range, point.dataset.get("thermal_range"))

@@ -1,5 +1,6 @@
 """Predictions for datasets and folders, and networks as ONNX files."""
 
+import importlib.util
 import json
 import shutil
 from collections.abc import Callable
@@ -213,6 +214,55 @@ def test_an_export_that_lacks_what_it_must_know_says_so(tmp_path: Path) -> None:
         export(tmp_path / "nowhere.pt", tmp_path / "model.onnx")
 
 
+@pytest.fixture
+def built(toy_dataset: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, BuildConfig]]:
+    """Where datasets were built and how: of any recording, a copy of the toys."""
+    made: list[tuple[Path, BuildConfig]] = []
+
+    def build(recordings: list[Path], calibration: Path, output: Path, config: BuildConfig) -> None:
+        made.append((output, config))
+        shutil.copytree(toy_dataset, output, dirs_exist_ok=True)
+
+    monkeypatch.setattr("heatnet.dataset_tools.build.build_dataset", build)
+    return made
+
+
+@pytest.mark.parametrize("limits", [("5", "5"), ("nan", "5"), ("nan", "nan"), ("9", "1"), ("0", "inf")])
+def test_a_thermal_range_that_is_none_is_refused(
+    toy_run: Path, tmp_path: Path, built: list[object], limits: tuple[str, str]
+) -> None:
+    best, option = str(toy_run / "heatnet" / "best.pt"), ["--thermal-range", *limits]
+    (tmp_path / "night.bag").write_bytes(b"night")
+    recording = [str(tmp_path / "night.bag"), "--calibration", "rig.yaml"]
+    commands = [["predict", best, str(image_folder(tmp_path / "images"))], ["predict", best, *recording]]
+    commands += [["export", best]] if importlib.util.find_spec("onnxscript") else []
+    for command in commands:
+        done = CliRunner().invoke(main, [*command, "-o", str(tmp_path / "out"), *option])
+        assert done.exit_code == 1 and f"thermal range {limits[0]} {limits[1]}: two finite" in done.output, done.output
+    assert not built and not (tmp_path / "out").exists()
+
+
+def test_options_that_would_be_ignored_are_refused(
+    toy_run: Path, toy_dataset: Path, tmp_path: Path, built: list[object]
+) -> None:
+    best, out = str(toy_run / "heatnet" / "best.pt"), str(tmp_path / "out")
+    folder, dataset = str(image_folder(tmp_path / "images")), str(toy_dataset)
+    (tmp_path / "night.bag").write_bytes(b"night")
+    recording = str(tmp_path / "night.bag")
+    for arguments, message in (
+        (["predict", best, folder, "-o", out, "--split", "val"], "--split is of a dataset"),
+        (["predict", best, recording, "-o", out, "--calibration", "r", "--split", "val"], "--split is of a dataset"),
+        (["predict", best, dataset, "-o", out, "--thermal-range", "1", "2"], "--thermal-range is of a folder"),
+        (["inspect", recording, "--sheet", out], "of a dataset"),
+        (["inspect", recording, "--figures", out], "of a dataset"),
+        (["train", dataset, "-o", out, "--modalities", ""], "modalities ''"),
+        (["eval", best, dataset, "--split", "val", "--classes", ""], "classes none: not scored"),
+    ):
+        done = CliRunner().invoke(main, arguments)
+        assert done.exit_code in (1, 2) and message in done.output, done.output
+    assert not built and not (tmp_path / "out").exists()
+
+
 def test_the_commands_print_their_summaries(toy_run: Path, toy_dataset: Path, tmp_path: Path) -> None:
     best = str(toy_run / "heatnet" / "best.pt")
     arguments = ["predict", best, str(toy_dataset), "-o", str(tmp_path / "out"), "--split", "val", "--no-overlays"]
@@ -247,19 +297,6 @@ def test_views_reach_eval_and_predict(
         done = CliRunner().invoke(main, [*arguments, *split])
         assert done.exit_code == 0, done.output
         assert looked and set(looked) == {SIX}
-
-
-@pytest.fixture
-def built(toy_dataset: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, BuildConfig]]:
-    """Where datasets were built and how: of any recording, a copy of the toys."""
-    made: list[tuple[Path, BuildConfig]] = []
-
-    def build(recordings: list[Path], calibration: Path, output: Path, config: BuildConfig) -> None:
-        made.append((output, config))
-        shutil.copytree(toy_dataset, output, dirs_exist_ok=True)
-
-    monkeypatch.setattr("heatnet.dataset_tools.build.build_dataset", build)
-    return made
 
 
 @pytest.mark.parametrize("domain", ["day", "night", None])
