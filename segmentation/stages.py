@@ -1,6 +1,6 @@
 """What each stage trains, on which frames, with whose labels."""
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -139,19 +139,24 @@ def _teachers(run: Path, student: Network) -> dict[str, Network]:
     """The run's RGB teacher and night teacher ("thermal"), which must be built as the student is."""
     points = {name: run / f"{name}_teacher" / "best.pt" for name in CHANNELS}
     found = {name: load_checkpoint(path) for name, path in points.items() if path.is_file()}
-    unlike = [name for name, point in found.items() if not _built_alike(point.network, student.config)]
-    if unlike:
-        raise TrainingError(
-            f"{points[unlike[0]]}: {describe(found[unlike[0]].network)}; a warm start of {describe(student.config)} "
-            "needs teachers built alike (or warm_start false)"
-        )
+    for name, point in found.items():
+        if different := _built_otherwise(point.network, student.config):
+            raise TrainingError(
+                f"{points[name]}: {describe(point.network)}; a warm start of {describe(student.config)} needs teachers "
+                f"built alike (or warm_start false), and these differ in {different}"
+            )
     return {name: point.build().to(device=device()) for name, point in found.items()}
 
 
-def _built_alike(network: NetworkConfig, other: NetworkConfig) -> bool:
-    """Whether two networks differ in nothing but what they see; how that meets has no meaning with one modality."""
-    fusion = network.fusion if len(network.modalities) == len(other.modalities) > 1 else other.fusion
-    return replace(network, modalities=other.modalities, fusion=fusion) == other
+def _built_otherwise(network: NetworkConfig, other: NetworkConfig) -> str:
+    """In what two networks differ besides what they see, in words; nothing where the weights of one fit the other.
+
+    How modalities meet has no meaning with one, and dropout has no weights.
+    """
+    one = min(len(network.modalities), len(other.modalities)) == 1
+    free = ("modalities", "dropout", "fusion") if one else ("modalities", "dropout")
+    pairs = {name: (value, getattr(other, name)) for name, value in asdict(network).items() if name not in free}
+    return ", ".join(f"{name} ({own}, here {wanted})" for name, (own, wanted) in pairs.items() if own != wanted)
 
 
 def _nights(data: Dataset) -> Source:

@@ -196,7 +196,19 @@ def test_teachers_built_otherwise_are_refused(toy_run: Path, toy_dataset: Path, 
     shutil.copytree(toy_run / "thermal_teacher", tmp_path / "run" / "thermal_teacher")
     with pytest.raises(TrainingError, match=r"thermal_teacher.*late.*early.*built alike"):
         train(toy_dataset, tmp_path / "run", tiny(stage="heatnet", fusion="early"), resume=True)
+    with pytest.raises(
+        TrainingError, match=r"differ in head_width \(0\.5, here 1\.0\), certainty \(False, here True\)$"
+    ):
+        train(toy_dataset, tmp_path / "run", tiny(stage="heatnet", head_width=1.0, certainty=True), resume=True)
     train(toy_dataset, tmp_path / "run", tiny(stage="heatnet", modalities=("thermal",), fusion="early"), resume=True)
+
+
+def test_dropout_has_no_weights_and_may_differ_from_that_of_the_teachers(
+    toy_run: Path, toy_dataset: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(toy_run / "thermal_teacher", tmp_path / "run" / "thermal_teacher")
+    train(toy_dataset, tmp_path / "run", tiny(stage="heatnet", dropout=0.3))
+    assert load_checkpoint(tmp_path / "run" / "heatnet" / "best.pt").network.dropout == 0.3
 
 
 def test_what_cannot_be_scored_is_said(toy_run: Path, toy_dataset: Path, tmp_path: Path) -> None:
