@@ -17,11 +17,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from heatnet.dataset_tools.card import write_card
+from heatnet.dataset_tools.card import CARD, write_card
 from heatnet.dataset_tools.digests import file_sha256
 from heatnet.dataset_tools.manifest import (
+    DOMAINS,
     MANIFEST,
     SHARDS,
+    SPLITS,
     Manifest,
     ShardRecord,
     planned_name,
@@ -29,6 +31,12 @@ from heatnet.dataset_tools.manifest import (
     write_manifest,
 )
 from heatnet.errors import DatasetError, HeatNetError
+
+# What builds and imports call their shards, and what atomic_file calls a file before it is whole.
+_SHARD = re.compile(
+    rf".+_({'|'.join(DOMAINS)})_({'|'.join(SPLITS)})_(labelled|plain)_\d{{4,}}(\.labels-[0-9a-f]{{8}})?\.h5"
+)
+_TEMPORARY = re.compile(r"\.(.+)\.\d+\.tmp")
 
 
 def content_key(*parts: Any) -> str:
@@ -181,7 +189,17 @@ def _prepare(root: Path) -> None:
 
 def _foreign(root: Path) -> bool:
     """Whether something else lies in a folder than what a build leaves that is killed before its first manifest."""
-    return any(path.name != SHARDS and not path.match(f".{MANIFEST}.*.tmp") for path in root.iterdir())
+    shards = root / SHARDS
+    others = [path.name for path in root.iterdir() if path != shards or not path.is_dir()]
+    inside = [path.name for path in shards.iterdir()] if shards.is_dir() else []
+    ours = all(_unfinished(name) == MANIFEST for name in others)
+    return not ours or not all(_SHARD.fullmatch(_unfinished(name) or name) for name in inside)
+
+
+def _unfinished(name: str) -> str:
+    """What a temporary file of that name was to become; empty for what is none of ours."""
+    found = _TEMPORARY.fullmatch(name)
+    return found[1] if found else ""
 
 
 def _manifest_for(root: Path, config: dict[str, Any], calibration: Mapping[str, Any] | None) -> Manifest:
@@ -215,7 +233,8 @@ def _clean(root: Path) -> None:
     """Remove what a killed process left, and the folders where nothing came into them."""
     for path in _superseded(root):
         path.unlink(missing_ok=True)
-    for path in (*(root / SHARDS).glob(".*.tmp"), *root.glob(".*.tmp")):
+    shards = [path for path in (root / SHARDS).glob(".*.tmp") if _SHARD.fullmatch(_unfinished(path.name))]
+    for path in (*shards, *(path for path in root.glob(".*.tmp") if _unfinished(path.name) in (MANIFEST, CARD))):
         path.unlink(missing_ok=True)
     if not (root / MANIFEST).exists():
         with contextlib.suppress(OSError):

@@ -474,6 +474,44 @@ def test_missing_inputs_are_named(day: Path, rig_file: Path, tmp_path: Path) -> 
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("name", ["shards/.notes.tmp", "shards/mine.h5", "shards/sub/x", "shards", ".notes.7.tmp"])
+def test_a_folder_of_somebody_else_is_neither_taken_nor_touched(
+    day: Path, rig_file: Path, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / "out" / name
+    path.parent.mkdir(parents=True)
+    path.write_text("mine")
+    with pytest.raises(DatasetError, match="exists and is no dataset"):
+        build_dataset([day], rig_file, tmp_path / "out", CONFIG)
+    assert contents(tmp_path / "out") == {name: b"mine"}
+
+
+def test_what_somebody_put_beside_the_shards_stays_and_what_a_killed_build_left_goes(
+    day: Path, rig_file: Path, tmp_path: Path
+) -> None:
+    build_dataset([day], rig_file, tmp_path / "out", CONFIG)
+    whole = contents(tmp_path / "out")
+    (shard,) = (tmp_path / "out/shards").iterdir()
+    shard.with_name(f".{shard.name}.4711.tmp").write_text("half")
+    (tmp_path / "out/.README.md.4711.tmp").write_text("half")
+    theirs = {"shards/.notes.tmp": b"mine", ".notes.4711.tmp": b"mine"}
+    for name, content in theirs.items():
+        (tmp_path / "out" / name).write_bytes(content)
+    build_dataset([day], rig_file, tmp_path / "out", CONFIG)
+    assert contents(tmp_path / "out") == {**whole, **theirs}
+
+
+def test_a_build_killed_after_its_first_shard_goes_on_without_a_manifest(
+    day: Path, rig_file: Path, tmp_path: Path
+) -> None:
+    build_dataset([day], rig_file, tmp_path / "out", CONFIG)
+    whole = contents(tmp_path / "out")
+    for name in ("manifest.json", "README.md"):
+        (tmp_path / "out" / name).unlink()
+    build_dataset([day], rig_file, tmp_path / "out", CONFIG)
+    assert contents(tmp_path / "out") == whole
+
+
 def test_two_builds_into_one_folder_do_not_meet(day: Path, rig_file: Path, tmp_path: Path) -> None:
     from heatnet.dataset_tools.writer import open_writer
 
