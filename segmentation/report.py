@@ -1,5 +1,6 @@
 """One HTML file about a run: scores side by side, curves, confusions, and pictures of what each network sees."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from heatnet.dataset_tools.classes import coloured
 from heatnet.dataset_tools.shards import Dataset, SampleRef
+from heatnet.errors import TrainingError
 from heatnet.files import atomic_file
 from heatnet.segmentation.checkpoint import Checkpoint, describe, load_checkpoint
 from heatnet.segmentation.classes import CLASSES, class_ids
@@ -43,6 +45,7 @@ from heatnet.segmentation.tally import Tally, ranked_frames
 _FRAMES = 4  # of each domain
 _FEATURE_FRAMES = 40  # of each domain
 _WIDTH = 352  # pixels of a picture
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -136,12 +139,19 @@ def _extreme_refs(tallies: Mapping[str, Tally], refs: Sequence[SampleRef]) -> li
 
 
 def _features(source: Path, data: Dataset, split: str) -> str | None:
-    """Where features lie before and after the critic; None for what had none, or where a domain is missing."""
+    """Where features lie before and after the critic; None for what had none, or where a domain is missing.
+
+    So also where one of the two networks cannot be read: nothing else needs them, and a warning says so.
+    """
     points = {"before the critic": source / "heatnet" / "stage1.pt", "after it": source / "heatnet" / "last.pt"}
     refs = [spread(data.refs(split=split, domain=domain), _FEATURE_FRAMES) for domain in ("day", "night")]
     if not all(path.is_file() for path in points.values()) or min(map(len, refs)) < 2:
         return None
-    loaded = {title: load_checkpoint(path) for title, path in points.items()}
+    try:
+        loaded = {title: load_checkpoint(path) for title, path in points.items()}
+    except TrainingError as error:
+        _log.warning("%s; the report goes without the features before and after the critic", error)
+        return None
     planes = {
         title: project(*(area_features(point, data, chosen) for chosen in refs)) for title, point in loaded.items()
     }

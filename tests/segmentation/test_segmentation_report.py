@@ -1,6 +1,7 @@
 """The report is one file that needs no network, and holds what it promises."""
 
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,19 @@ def test_a_report_of_one_checkpoint_has_its_scores_alone(toy_run: Path, toy_data
     page = (tmp_path / "r.html").read_text()
     assert list(scores["models"]) == ["heatnet"] and "Night teacher (RGB-T)" not in page
     assert "confusion of the critics" in page  # the run's curves are found beside the checkpoint
+
+
+def test_a_report_goes_without_what_a_broken_last_checkpoint_would_have_shown(
+    toy_run: Path, toy_dataset: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copytree(toy_run, tmp_path / "run")
+    last = tmp_path / "run" / "heatnet" / "last.pt"
+    last.write_bytes(last.read_bytes()[:-3000])
+    write_report(tmp_path / "run", toy_dataset, "val", tmp_path / "r.html")
+    page = (tmp_path / "r.html").read_text()
+    assert "confusion of the critics" in page and "before the critic" not in page
+    (line,) = caplog.messages
+    assert "last.pt: not a checkpoint" in line and "without the features" in line
 
 
 def test_a_report_that_cannot_be_written_or_scored_leaves_nothing(
