@@ -46,6 +46,7 @@ def read_rig(path: Path, thermal_topics: Iterable[str] = ()) -> Rig:
     cameras: list[RigCamera] = []
     for name in names:
         cameras.append(_camera(path, document, name, cameras[-1] if cameras else None, extra))
+    _refuse_shared_topics(path, cameras)
     return Rig(tuple(cameras), _lidar(path, document), _body(path, document), document)
 
 
@@ -110,6 +111,16 @@ def _camera(
     topic = str(_need(path, name, block, "rostopic"))
     thermal = topic in extra or bool(THERMAL_TOPIC.search(topic.lower()))
     return RigCamera(name, camera, topic, thermal, chain, block)
+
+
+def _refuse_shared_topics(path: Path, cameras: Iterable[RigCamera]) -> None:
+    first: dict[str, RigCamera] = {}
+    for camera in cameras:
+        other = first.setdefault(camera.topic.strip("/"), camera)
+        if other is not camera:
+            raise RigError(
+                f"{path}: {other.name} and {camera.name}: both have rostopic {camera.topic}; each has its own"
+            )
 
 
 def _block(path: Path, document: dict[str, Any], name: str) -> dict[str, Any]:

@@ -105,6 +105,7 @@ def test_a_topic_named_thermal_by_the_user_counts(tmp_path: Path) -> None:
         (lambda d: d["cam2"].pop("intrinsics"), "cam2: key intrinsics is missing"),
         (lambda d: d["cam1"].pop("T_cn_cnm1"), "cam1: key T_cn_cnm1 is missing"),
         (lambda d: d["cam2"].update(rostopic=None), "cam2: key rostopic is missing"),
+        (lambda d: d["cam2"].update(rostopic="/rgb_left"), "cam0 and cam2: both have rostopic /rgb_left"),
         (lambda d: d["cam2"].update(intrinsics=[480, 480, 320]), "four numbers"),
         (lambda d: d["cam2"].update(intrinsics=[-480, 480, 320, 256]), "positive"),
         (lambda d: d["cam2"].update(intrinsics="many"), "four numbers"),
