@@ -1,5 +1,6 @@
 """What a recording will become, before one image is decoded: its sets, their domains, splits and shards."""
 
+import logging
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -26,6 +27,7 @@ from heatnet.errors import DatasetError, RecordingError
 Need = Literal["no", "if there", "yes"]  # if there: one of the rig's depth sensors does, whichever a recording has
 NO_SWEEP = -1  # in place of a stamp
 NAVSATFIX = "sensor_msgs/msg/NavSatFix"
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ def plan_recording(path: Path, rig: Rig, config: PlanConfig) -> RecordingPlan:
         sweeps = None if config.lidar == "no" else _sweeps(recording, rig, stamps, trajectory, excused)
     elevations = np.array([place.sun_elevation_deg(int(stamp)) for stamp in stamps])
     labels = find_labels(path)
-    labelled = np.array([labels is not None and int(stamp) in labels.stamps_ns for stamp in stamps])
+    labelled = _labelled(labels, stamps, path)
     unknown = np.full(len(stamps), "", dtype="U6")
     plan = RecordingPlan(
         path, recording_digest(path), topics, sets.stamps_ns, elevations, unknown, unknown, labelled, labels,
@@ -150,6 +152,17 @@ def plan_recording(path: Path, rig: Rig, config: PlanConfig) -> RecordingPlan:
         found = sweeps.stamps_ns != NO_SWEEP
         plan = plan.kept(found, {"no LiDAR sweep near": int((~found).sum())})
     return _with_domains(plan, config)
+
+
+def _labelled(labels: LabelFile | None, stamps_ns: NDArray[np.int64], path: Path) -> NDArray[np.bool_]:
+    """Which of the sets (N,) of a recording have a label; it is logged where a file of labels has none for any."""
+    labelled = np.array([labels is not None and int(stamp) in labels.stamps_ns for stamp in stamps_ns])
+    if labels is not None and not labelled.any():
+        _LOG.warning(
+            "%s: none of its %d label maps has the stamp of one of the %d sets of %s, which stays without labels",
+            labels.path, len(labels.stamps_ns), len(stamps_ns), path.name,
+        )  # fmt: skip
+    return labelled
 
 
 def _sweeps(

@@ -237,6 +237,21 @@ def test_wrong_labels_take_back_what_their_recording_brought(day: Path, rig_file
     assert not (tmp_path / "new").exists()
 
 
+def test_labels_of_which_none_has_a_stamp_of_the_drive_are_told(
+    rig_file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    drive = make_recording(tmp_path / "in", frames=3)
+    config = replace(CONFIG, depth="infinite")
+    build_dataset([drive], rig_file, tmp_path / "labelled", config)
+    assert not caplog.records
+    maps = {str(int(stamp) + 1): label for stamp, label in np.load(tmp_path / "in/labels.npz").items()}
+    np.savez(tmp_path / "in/labels.npz", **dict(list(maps.items())[:2]))
+    build_dataset([drive], rig_file, tmp_path / "out", config)
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert "labels.npz: none of its 2 label maps has the stamp of one of the 3 sets of drive.bag" in told
+    assert len(Dataset.open(tmp_path / "out").refs(labelled=False)) == 3
+
+
 def test_other_ways_of_building_do_not_mix_in_one_dataset(day: Path, rig_file: Path, tmp_path: Path) -> None:
     build_dataset([day], rig_file, tmp_path / "out", CONFIG)
     before = contents(tmp_path / "out")
