@@ -115,7 +115,7 @@ def count_pixels(
     """Tallies by domain of a network that sees frames at `scale`, in `views`; `name` is for the progress bar."""
     tallies: dict[str, Tally] = {}
     for place, ref in enumerate(track(refs, f"scoring {name}")):
-        frame = read_frame(dataset, ref)
+        frame = read_frame(dataset, ref, check=True)
         known, confidence = answer(network, frame, scale, views)
         seen = count_frame(frame.label, known.argmax(axis=0), confidence, classes, frame_name(ref), place)
         tallies[ref.domain] = added(tallies.get(ref.domain, EMPTY), seen)

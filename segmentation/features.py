@@ -34,7 +34,7 @@ def area_features(point: Checkpoint, data: Dataset, refs: Sequence[SampleRef]) -
     network = point.build().to(device())
     rows = []
     for ref in refs:
-        frame = to_tensors(read_frame(data, ref))
+        frame = to_tensors(read_frame(data, ref, check=True))
         height, width = frame.label.shape
         size = [max(STRIDE, round(length * point.config.scale) // STRIDE * STRIDE) for length in (height, width)]
         rgb, thermal = (

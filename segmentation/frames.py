@@ -58,12 +58,14 @@ def normalise_rgb(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     return rgb.astype(np.float32) * np.float32(2 / 255) - 1
 
 
-def read_frame(dataset: Dataset, ref: SampleRef) -> Frame:
+def read_frame(dataset: Dataset, ref: SampleRef, check: bool = False) -> Frame:
     """Read a sample with the labels it has in the dataset (all 13 where it has none).
 
-    Raises DatasetError where the sample cannot be read or its label holds an id above 13.
+    With `check` it is compared with its CRC32, which takes half as long again: scores and predictions want it, while
+    training reads a frame hundreds of times. Raises DatasetError where the sample cannot be read or was altered, or its
+    label holds an id above 13.
     """
-    sample = dataset.read(ref)
+    sample = dataset.read(ref, check)
     valid = sample.valid.astype(bool)
     thermal = normalise_thermal(sample.thermal, valid, dataset.thermal_range(ref))
     label = np.full(valid.shape, IGNORE, np.uint8) if sample.label is None else sample.label

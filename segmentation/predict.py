@@ -121,7 +121,7 @@ class DatasetFrames:
         """Name and frame, one after the other."""
         for ref in self.data.refs(split=self.split):
             name = f"{self.prefix}{ref.split}_{ref.domain}_{ref.shard:05d}_{ref.row:05d}"
-            yield name, read_frame(self.data, ref)
+            yield name, read_frame(self.data, ref, check=True)
 
 
 def _frames(source: Path, point: Checkpoint, config: PredictConfig) -> ImageFolder | DatasetFrames:

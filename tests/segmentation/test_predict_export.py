@@ -152,6 +152,20 @@ def test_a_shard_without_thermal_or_with_nan_in_it_is_one_clear_message(
     assert len(done.output.strip().splitlines()) == 1
 
 
+def other_pixel(file: h5py.File) -> None:
+    file["rgb"][1, 0, 0, 0] ^= 64
+
+
+def test_scores_and_predictions_are_not_made_of_altered_samples(
+    toy_run: Path, make_dataset: Callable[..., Path], tmp_path: Path
+) -> None:
+    root, best = make_dataset(("val", "day", 2, "hand")), toy_run / "heatnet" / "best.pt"
+    altered(root, other_pixel)
+    for command in (["eval", str(best), str(root)], ["predict", str(best), str(root), "-o", str(tmp_path / "out")]):
+        done = CliRunner().invoke(main, [*command, "--split", "val"])
+        assert done.exit_code == 1 and "val_day_0.h5" in done.output and "sample 1" in done.output, done.output
+
+
 def untrained(path: Path, **changes: Any) -> Path:
     torch.manual_seed(0)
     network = PSPNet(NetworkConfig(width=0.1, steps=1, **changes))
