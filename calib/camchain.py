@@ -156,9 +156,9 @@ def _intrinsics(path: Path, name: str, block: dict[str, Any], resolution: tuple[
         said = f"focal lengths are {array[0]:g} and {array[1]:g} px"
         raise RigError(f"{path}: {name}: {said}; for such an image, {least:g} to {most:g} px are possible")
     middle = array[2:] / resolution
-    if not ((middle > 0) & (middle < 1)).all():
+    if np.abs(middle - 0.5).max() > 1.5:  # an image cut from a larger one may lie beside it
         said = f"the principal point is {array[2]:g} {array[3]:g} px"
-        raise RigError(f"{path}: {name}: {said}; one within the image of {resolution[0]}x{resolution[1]} is needed")
+        raise RigError(f"{path}: {name}: {said}; it may lie at most {resolution[0]}x{resolution[1]} beside the image")
     return array
 
 

@@ -89,7 +89,8 @@ def _longer(camera: Camera, config: CoarseConfig) -> list[float]:
 
     The field of view reaches to the edge of the image, where the lens shows everything smaller.
     """
-    edge = camera.intrinsics[2] / camera.intrinsics[0]
+    across = float(camera.intrinsics[2])
+    edge = max(across, camera.resolution[0] - 1 - across) / camera.intrinsics[0]
     shrunk = float(camera.distort(np.array([[edge, 0.0]]))[0, 0])
     step, last = config.focal_steps[-1] / config.focal_steps[-2], config.focal_steps[-1]
     more = int(np.ceil(np.log(edge / shrunk / last) / np.log(step))) + 1

@@ -41,6 +41,12 @@ def test_a_known_distortion_is_the_only_one_tried() -> None:
     assert all(np.array_equal(c.distortion, known.distortion) for c in tried)
 
 
+@pytest.mark.parametrize("across", [0.0, -200.0, 700.0])
+def test_a_centre_at_or_beside_the_border_is_searched_like_any(across: float) -> None:
+    camera = Camera("radtan", np.array([510.0, 510.0, across, 256.0]), np.zeros(4), (640, 512))
+    assert all(np.isfinite(c.intrinsics).all() for c in cameras_tried(camera, CONFIG))
+
+
 def test_a_distortion_that_no_lens_has_is_not_believed() -> None:
     folding = Camera("radtan", np.array([510.0, 510.0, 320.0, 256.0]), np.array([-0.5, -0.1, 0, 0]), (640, 512))
     assert folding.rayless_share() > 0.05
