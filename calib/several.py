@@ -24,13 +24,14 @@ class Located:
     camera: RigCamera  # as given
     observe: Observe
     settled: Estimate
-    convincing: bool  # by the second score
+    convincing: bool  # by the second score, with a lens that shows all of the image
 
     @staticmethod
     def of(camera: RigCamera, observe: Observe, settled: Estimate, config: CalibrationConfig) -> "Located":
         """A settled camera, asked whether it convinces."""
-        margin = score(observe(BLUR_PX, 1).thinned(SCORED), settled).margin
-        return Located(camera, observe, settled, margin >= config.limits.least_margin)
+        margin, limits = score(observe(BLUR_PX, 1).thinned(SCORED), settled).margin, config.limits
+        whole = settled.camera.rayless_share() <= limits.largest_rayless
+        return Located(camera, observe, settled, whole and margin >= limits.least_margin)
 
     @property
     def guess(self) -> Estimate:
