@@ -86,6 +86,7 @@ def predict_recording(
     config = config or PredictConfig()
     if config.thermal_range is not None:
         check_range(config.thermal_range)
+    load_checkpoint(checkpoint)  # a broken one is told before the recording is built
     name = f"{plain_name(recording.stem)}-{recording_digest(recording)[:8]}"
     dataset = out / "datasets" / name
     build = BuildConfig(split="test", domain=domain, thermal_range=config.thermal_range)

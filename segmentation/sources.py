@@ -78,7 +78,7 @@ def _label(data: Dataset, refs: Sequence[SampleRef], teacher: Path, store: Label
     network = checkpoint.build().to(device())
     views = replace(views, blind=views.blind and len(network.config.modalities) > 1)
     for ref in track(refs, f"labelling with {checkpoint.stage}"):
-        frame = read_frame(data, ref)
+        frame = read_frame(data, ref, check=True)
         result, confidence = answer(network, frame, checkpoint.config.scale, views)
         label = result.argmax(axis=0).astype("uint8")
         if network.config.modalities == ("thermal",):

@@ -343,6 +343,14 @@ def test_recordings_predicted_into_one_folder_do_not_mix(
     assert all(name.startswith(f"{datasets[0].name}_") for name in seen[0]) and datasets[0].name.startswith("a-b-")
 
 
+def test_a_broken_checkpoint_is_told_before_the_recording_is_built(tmp_path: Path, built: list[object]) -> None:
+    for name in ("night.bag", "broken.pt"):
+        (tmp_path / name).write_bytes(b"nothing")
+    with pytest.raises(TrainingError, match=r"broken\.pt"):
+        predict_recording(tmp_path / "broken.pt", tmp_path / "night.bag", Path("rig.yaml"), tmp_path / "out", "night")
+    assert not built
+
+
 def test_a_recording_without_its_calibration_is_told_what_it_needs(toy_run: Path, tmp_path: Path) -> None:
     (tmp_path / "night.bag").write_bytes(b"night")
     with pytest.raises(TrainingError, match=r"night\.bag: a file.*--calibration"):
