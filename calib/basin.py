@@ -17,7 +17,7 @@ from heatnet.calib.parallel import side_by_side
 from heatnet.calib.parameters import Estimate, Prior
 from heatnet.calib.refine import APPROACH, FINAL, SETTLE, Stage, fit, refine
 from heatnet.calib.rig import RigCamera
-from heatnet.calib.scene import Scene, observer
+from heatnet.calib.scene import Scene
 from heatnet.calib.score import BLUR_PX, agreement
 from heatnet.errors import CalibrationError
 
@@ -31,9 +31,17 @@ ALIKE_PX = 0.15  # candidates nearer to each other than this end in the same pla
 
 
 def find_basin(
-    scenes: Sequence[Scene], camera: RigCamera, guess: Estimate, prior: Prior, coarse: CoarseConfig, views: int
+    scenes: Sequence[Scene],
+    camera: RigCamera,
+    observe: Observe,
+    guess: Estimate,
+    prior: Prior,
+    coarse: CoarseConfig,
+    views: int,
 ) -> Estimate:
     """The most convincing estimate of `camera` around `guess`, settled; the grid is searched in `views` of the scenes.
+
+    `observe` is what the camera sees in the scenes.
 
     Raises CalibrationError where no scene has a thermal frame of this camera.
     """
@@ -42,7 +50,6 @@ def find_basin(
         raise CalibrationError(f"{camera.topic}: no thermal frame near the key frames that have edges")
     chosen = [seeing[i] for i in np.unique(np.linspace(0, len(seeing) - 1, views).astype(int))]
     sights = [Sight(s.landmarks, s.view.thermal[camera.name][0].pixels) for s in chosen]
-    observe = observer(scenes, camera.name)
     near = [_refined(observe, c, guess, prior, (APPROACH,)) for c in search_pose(sights, guess, coarse)]
     asked = observe(BLUR_PX, 1).thinned(SCORED)
     near.sort(key=lambda estimate: -agreement(asked, estimate)[0])

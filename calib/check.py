@@ -147,7 +147,7 @@ def _settled(scenes: Sequence[Scene], camera: RigCamera, config: CalibrationConf
             if tried[-1].convincing:
                 return tried[-1]
     try:
-        settled = find_basin(scenes, camera, given, config.prior, config.coarse, config.coarse_views)
+        settled = find_basin(scenes, camera, observe, given, config.prior, config.coarse, config.coarse_views)
     except np.linalg.LinAlgError:
         return None
     tried.append(Located.of(camera, observe, settled, config))

@@ -45,6 +45,7 @@ class Stage:
         radius = max(self.radius_px * min(focal_px / FOCAL_PX, 1.0), LEAST_RADIUS_PX)
         share = radius / self.radius_px
         blur = max(self.blur_px * share, min(self.blur_px, LEAST_BLUR_PX))
+        blur = round(blur, 3)  # stages of one blur keep it: each other one is made of the images anew
         return replace(self, radius_px=radius, scale_px=self.scale_px * share, blur_px=blur)
 
 

@@ -71,7 +71,7 @@ def _search(scenes: Sequence[Scene], camera: RigCamera, config: CalibrationConfi
     """A camera found and settled, or why it is not."""
     guess, observe = Estimate(camera.camera, camera.cam_from_cam0), observer(scenes, camera.name)
     try:
-        settled = find_basin(scenes, camera, guess, config.prior, config.coarse, config.coarse_views)
+        settled = find_basin(scenes, camera, observe, guess, config.prior, config.coarse, config.coarse_views)
     except CalibrationError as error:
         return str(error)
     except np.linalg.LinAlgError:

@@ -70,7 +70,8 @@ def test_a_wrong_place_is_left_for_one_that_meets_more_edges(
         return places[len(asked) - 1], next(met)
 
     monkeypatch.setattr(basin, "_settle_best", settle_best)
-    found = basin.find_basin(scenes, rig["cam2"], right, config.prior, config.coarse, config.coarse_views)
+    observe = observer(scenes, "cam2")
+    found = basin.find_basin(scenes, rig["cam2"], observe, right, config.prior, config.coarse, config.coarse_views)
     assert found is places[2]  # the last round met hardly more
     assert [starts[0] for starts in asked[1:]] == places[:3]
 
