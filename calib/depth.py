@@ -99,7 +99,8 @@ class StereoDepth:
         rotation = _rectified_axes(right_from_left, self.left.topic, self.right.topic)
         baseline = float(np.linalg.norm(right_from_left.translation))
         camera = working_camera(self.left.camera)
-        disparities = 16 * int(np.ceil(camera.intrinsics[0] * baseline / NEAREST_M / 16))
+        largest = min(camera.intrinsics[0] * baseline / NEAREST_M, camera.resolution[0])  # there is no match beyond it
+        disparities = 16 * int(np.ceil(largest / 16))
         # The matcher leaves as many columns at the left empty as it tries disparities: they are rendered to be lost.
         padded = camera.cropped(-disparities, 0, camera.resolution[0] + disparities, camera.resolution[1])
         maps = (

@@ -101,6 +101,13 @@ def test_stereo_depth_is_right_to_a_few_per_cent_along_the_axis_of_the_left_came
     assert abs(np.nanmedian(error)) < 0.01
 
 
+def test_no_more_disparities_are_tried_than_the_image_is_wide(rig: Rig) -> None:
+    left, right = rig.rgb
+    far = replace(right, cam_from_cam0=Rigid(right.cam_from_cam0.rotation, np.array([-90.0, 0, 0])))
+    stereo = StereoDepth(left, far)
+    assert stereo.camera.resolution[0] <= stereo.disparities < stereo.camera.resolution[0] + 16
+
+
 def test_landmarks_project_back_onto_their_pixels(rig: Rig, views: Views) -> None:
     view = views.views[0]
     assert view.right is not None
