@@ -66,6 +66,7 @@ def lag_note(fit: Fit, uncertainty: Uncertainty) -> str:
         share = uncertainty.prior_share[lag]
         return (
             f"the lag is known to {half_ms:.1f} ms: at a speed this constant it cannot be told from forward "
-            f"translation (1 ms is {millimetres:.0f} mm), so the tape measure decides; {share:.0%} from the prior"
+            f"translation (1 ms is {millimetres:.0f} mm), so the tape measure decides (the guess of the lag itself "
+            f"tells {share:.0%})"
         )
     return f"the lag is known to {half_ms:.1f} ms, by turns and changes of speed"
