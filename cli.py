@@ -226,7 +226,7 @@ def calibrate(
 @click.option(
     "--tolerance",
     "tolerance_px",
-    type=click.FloatRange(0, min_open=True),
+    type=Number(0, 1e6, min_open=True),
     default=0.5,
     show_default=True,
     metavar="PX",
@@ -493,7 +493,14 @@ def label(dataset: Path, teacher: str, seed: int, as_json: bool) -> None:
 @click.argument("root", type=PATH)
 @click.option("-o", "--output", required=True, type=PATH)
 @click.option("--label-source", default="hand", show_default=True, help="Who labelled: hand, simulation, teacher:NAME.")
-@click.option("--least-gap", "gap_s", default=0.0, show_default=True, help="Freiburg: thin bursts, in seconds.")
+@click.option(
+    "--least-gap",
+    "gap_s",
+    type=Number(0, 1e9),
+    default=0.0,
+    show_default=True,
+    help="Freiburg: thin bursts, in seconds.",
+)
 @common
 def import_dataset(
     layout: str, root: Path, output: Path, label_source: str, gap_s: float, seed: int, as_json: bool

@@ -164,6 +164,13 @@ def test_a_number_that_is_none_is_wrong_usage(drive: Path, rig: Path, tmp_path: 
     assert names(tmp_path) == set()
 
 
+@pytest.mark.parametrize("number", ["nan", "inf"])
+@pytest.mark.parametrize("command", ["check x.bag --rig r.yaml --tolerance", "import-dataset pairs x -o y --least-gap"])
+def test_a_tolerance_or_gap_that_is_no_number_is_wrong_usage(command: str, number: str) -> None:
+    result = run(*command.split(), number)
+    assert result.exit_code == 2 and f"Invalid value for '{command.split()[-1]}'" in result.stderr
+
+
 @pytest.mark.parametrize("option", ["--rig-seed -1", "--scale nan", "--scale inf"])
 def test_a_simulation_of_impossible_numbers_is_wrong_usage(tmp_path: Path, option: str) -> None:
     result = run("simulate", tmp_path / "out", *option.split())
