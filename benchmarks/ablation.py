@@ -51,7 +51,7 @@ ROWS = {
     "PSPNet": Row(("backbone=resnet18", "width=0.25")),
     "without standardised RGB": Row(("standardise_rgb=false",)),
     "+ mean teacher": Row(("adapt.mean_teacher=true", "adapt.threshold=0.5")),
-    "+ threshold": Row(("adapt.threshold=0.7",)),
+    "without threshold": Row(("adapt.threshold=0",)),
     "without rare classes": Row(("adapt.rare_classes=0",)),
     "+ class mix": Row(("adapt.class_mix=0.5",)),
     "+ paste": Row(("adapt.paste=0.5",)),

@@ -29,7 +29,7 @@ COMMON = (
     "augment.drop_thermal=0.2", "average_decay=0.995", "validations=1", "views=true", "precision=bf16",
 )  # fmt: skip
 TEACHER = ("thermal_teacher_steps=1800",)
-STUDENT = ("learning_rate=5e-4", "pretrain_steps=200", "confusion_steps=50", "adapt.class_mix=0.5")
+STUDENT = ("learning_rate=5e-4", "pretrain_steps=200", "confusion_steps=50", "adapt.class_mix=0.5", "adapt.threshold=0")
 
 
 def dataset_of(root: Path, split: str, out: Path) -> Path:

@@ -65,7 +65,7 @@ class AdaptConfig:
     """
 
     mean_teacher: bool = False
-    threshold: float = 0.0
+    threshold: float = 0.7
     class_mix: float = 0.0
     paste: float = 0.0
     complementary_mask: float = 0.0

@@ -70,7 +70,7 @@ def test_people_cars_and_bicycles_are_pasted_and_nothing_else() -> None:
     label = torch.arange(14).view(1, 2, 7).expand(2, -1, -1)
     assert label[0][draw_objects(label, 1.0)[0]].tolist() == [9, 10, 11]
     assert not draw_objects(label, 0.0).any()
-    student, config = student_with(AdaptConfig(paste=1.0))
+    student, config = student_with(AdaptConfig(paste=1.0, threshold=0))
     day, night = frames(3), frames(5, 0.5)
     day.label[:, 20:30] = 9
     _, mixed, _ = prepared(student, Batch(day, night), config)  # type: ignore[arg-type]
@@ -189,11 +189,12 @@ def test_the_average_labels_the_night_where_it_is_surer_and_never_the_day() -> N
     assert (day.label == 3).all() and (night.label == 7).all() and own is not None and (own.label == 7).all()
 
 
-def test_an_online_teacher_labels_each_crop_by_night() -> None:
+@pytest.mark.parametrize(("logit", "label"), [(9.0, 9), (3.0, 13)])
+def test_an_online_teacher_labels_each_crop_by_night_where_it_is_sure(logit: float, label: int) -> None:
     student, config = student_with(AdaptConfig())
-    student.night_teacher = saying(9, 3.0, modalities=("thermal",))
+    student.night_teacher = saying(9, logit, modalities=("thermal",))
     _, night, _ = prepared(student, Batch(frames(3), frames(13)), config)  # type: ignore[arg-type]
-    assert (night.label == 9).all()
+    assert (night.label == label).all()
 
 
 def test_rare_classes_are_drawn_more_often_and_the_same_for_the_same_number() -> None:
