@@ -41,9 +41,7 @@ def find_basin(
 ) -> Estimate:
     """The most convincing estimate of `camera` around `guess`, settled; the grid is searched in `views` of the scenes.
 
-    `observe` is what the camera sees in the scenes.
-
-    Raises CalibrationError where no scene has a thermal frame of this camera.
+    `observe` is what the camera sees in the scenes. Raises CalibrationError where no scene has a thermal frame of it.
     """
     seeing = [s for s in scenes if s.view.thermal.get(camera.name)]
     if not seeing:

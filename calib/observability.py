@@ -42,8 +42,7 @@ def prior_directions(names: tuple[str, ...], uncertainty: Uncertainty, grid: Ali
         if share > PRIOR_RULES:
             sign = np.sign(vector[np.argmax(np.abs(vector / sigma))])
             moves = {n: float(sign * v) for n, v, s in zip(names, vector, sigma, strict=True) if abs(v) > LEADING * s}
-            moved = float(grid.errors(vector).mean()) if grid.seen.any() else float("nan")
-            found.append(WeakDirection(moves, float(min(share, 1.0)), moved))
+            found.append(WeakDirection(moves, float(min(share, 1.0)), grid.mean_error(vector)))
     return sorted(found, key=lambda direction: -direction.alignment_px)
 
 

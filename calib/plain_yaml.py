@@ -34,6 +34,7 @@ class _Loader(yaml.SafeLoader):
         self.counts: dict[yaml.Node, int] = {}  # values that each node stands for, itself among them
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """As PyYAML's, counting; raises YAMLError where there are too many values or one holds itself."""
         before, alias = self.count, self.check_event(yaml.AliasEvent)
         node = super().compose_node(parent, index)
         assert node is not None

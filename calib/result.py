@@ -68,7 +68,7 @@ class CameraResult:
     def prior_directions(self) -> list[str]:
         """In plain words, what the data did not fix."""
         sure = self.uncertainty
-        moved_px = np.array([self.grid.errors(step).mean() for step in sure.deviations().T])
+        moved_px = np.array([self.grid.mean_error(step) for step in sure.deviations().T])
         lines = weak_directions(self.estimate.names, sure.prior_share, sure.correlation(), moved_px)
         return [*lines, lag_note(self.fit, sure)]
 

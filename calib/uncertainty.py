@@ -126,6 +126,10 @@ class AlignmentGrid:
         """Lengths (M,) in pixels that a step (P,) of the parameters moves the pixels seen."""
         return np.asarray(np.linalg.norm(self.jacobian[self.seen] @ step, axis=-1))
 
+    def mean_error(self, step: Array) -> float:
+        """Mean of `errors`, NaN where no pixel is seen."""
+        return float(self.errors(step).mean()) if self.seen.any() else float("nan")
+
     def mean_square(self, covariance: Array) -> float:
         """Mean square distance in pixels that errors of that covariance (P, P) move the pixels seen."""
         jacobian = self.jacobian[self.seen].reshape(-1, len(covariance))
@@ -171,10 +175,10 @@ def split_halves(fit: Fit, told: Information, grid: AlignmentGrid) -> float:
     In time, so that the halves see different places; NaN for fewer than 2 key frames.
     """
     views = np.unique(fit.matches.views)
-    if len(views) < 2 or not grid.seen.any():
+    if len(views) < 2:
         return float("nan")
     first = fit.matches.views < views[len(views) // 2]
-    return float(grid.errors(_step_of(fit, told, first) - _step_of(fit, told, ~first)).mean())
+    return grid.mean_error(_step_of(fit, told, first) - _step_of(fit, told, ~first))
 
 
 def held_out(fit: Fit, told: Information) -> float:

@@ -15,6 +15,7 @@ from heatnet.calib.pipeline import calibrate
 from heatnet.calib.refine import Fit, refine_jointly
 from heatnet.calib.rig import Rig
 from heatnet.calib.scene import observer, prepare
+from heatnet.calib.verdict import Limits
 from heatnet.calib.views import Views
 from heatnet.errors import CalibrationError
 
@@ -74,6 +75,15 @@ def test_a_wrong_place_is_left_for_one_that_meets_more_edges(
     found = basin.find_basin(scenes, rig["cam2"], observe, right, config.prior, config.coarse, config.coarse_views)
     assert found is places[2]  # the last round met hardly more
     assert [starts[0] for starts in asked[1:]] == places[:3]
+
+
+def test_a_lens_that_folds_over_does_not_convince_however_well_edges_agree(observe: Observe, rig: Rig) -> None:
+    lenient = dataclasses.replace(CalibrationConfig(), limits=Limits(least_margin=-1e9))
+    right = truth_of(rig)
+    bent = dataclasses.replace(right.camera, distortion=np.array([-0.9, -0.3, 0.0, 0.0]))
+    assert bent.rayless_share() > 0.05 and right.camera.rayless_share() == 0
+    for estimate, convincing in ((right, True), (dataclasses.replace(right, camera=bent), False)):
+        assert several.Located.of(rig["cam2"], observe, estimate, lenient).convincing == convincing
 
 
 def test_where_cameras_fail_together_each_is_refined_alone(

@@ -25,6 +25,13 @@ def matches(numbers: list[int], residuals: list[float]) -> Matches:
     return Matches(np.array(residuals), flat, flat, flat, ones, views, ones, np.array(numbers), tried=count)
 
 
+@pytest.mark.parametrize("focal_px", [250.0, 413.7, 480.0, 511.0])
+def test_stages_of_one_blur_keep_one_blur_in_smaller_images(focal_px: float) -> None:
+    """A blur that differs in the last digit would be made of all images anew."""
+    blurs = {stage.at(focal_px).blur_px for stage in refine.SETTLE if stage.blur_px == refine.SETTLE[0].blur_px}
+    assert len(blurs) == 1
+
+
 def test_a_landmark_that_cameras_find_at_different_offsets_loses_its_weight() -> None:
     left = matches([0, 1, 2, 2, 5], [0.2, 0.3, -0.1, -0.1, 0.4])
     right = matches([5, 2, 1, 7], [0.4, -0.1, -0.9, 2.0])

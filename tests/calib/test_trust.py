@@ -123,6 +123,16 @@ def test_one_key_frame_leaves_the_prior_alone() -> None:
     assert stated_error(GRID, uncertainty, 0) > 5
 
 
+def test_what_one_key_frame_leaves_to_the_guess_is_not_called_harmless() -> None:
+    fit, _ = made_up_fit(0, views=1)
+    sure = estimate_uncertainty(fit, GRID, TRUTH.camera.resolution)
+    deviations = sure.deviations()
+    assert np.allclose(np.diag(deviations) ** 2, np.diag(sure.covariance))
+    fx, fy = TRUTH.names.index("fx"), TRUTH.names.index("fy")
+    assert sure.correlation()[fx, fy] > 0.95  # they move together, by the guess of their ratio
+    assert GRID.mean_error(deviations[:, fx]) > 5
+
+
 def test_halves_that_see_different_biases_differ() -> None:
     fit, _ = made_up_fit(1)
     told = information(fit, TRUTH.camera.resolution)
