@@ -1,4 +1,4 @@
-"""What measures depth best: alignment errors by stereo, by LiDAR and by both, on the same recordings.
+"""What measures depth best: alignment errors by stereo, LiDAR and both, and by LiDAR with one RGB camera.
 
 usage: python benchmarks/calibration_depth.py OUT.jsonl RECORDING_FOLDER...     appends lines; goes on where it stopped
 """
@@ -15,14 +15,19 @@ from heatnet.calib.config import CalibrationConfig
 from heatnet.calib.pipeline import calibrate
 from heatnet.errors import CalibrationError
 
-HOW = ("stereo", "lidar", "auto")
+ONE_CAMERA = "lidar, left RGB camera alone"
+HOW = ("stereo", "lidar", "auto", ONE_CAMERA)
+WIDTH = max(map(len, HOW))
 
 
 def run(case: Case, how: str) -> list[dict[str, Any]]:
     """Calibrate one recording with one source of depth."""
     row: dict[str, Any] = {"recording": case.name, "depth": how}
+    views, depth = case.views, how
+    if how == ONE_CAMERA:
+        views, depth = replace(views, views=tuple(replace(view, right=None) for view in views.views)), "lidar"
     try:
-        result = calibrate(case.views, case.rough, replace(CalibrationConfig(), depth=how))
+        result = calibrate(views, case.rough, replace(CalibrationConfig(), depth=depth))
     except CalibrationError as error:
         return [{**row, "camera": "", "status": "failed", "reason": str(error)}]
     return [
@@ -43,8 +48,8 @@ def table(rows: list[dict[str, Any]]) -> str:
             good = [r["error_px"] for r in mine if r["status"] == "good"]
             if good:
                 lines.append(
-                    f"{domain:5s} {how:6s}: {len(good)} of {len(mine)} cameras good, error {np.median(good):.3f} px "
-                    f"(median), {np.mean(good):.3f} (mean), {np.max(good):.3f} (worst)"
+                    f"{domain:5s} {how:{WIDTH}s}: {len(good)} of {len(mine)} cameras good, error "
+                    f"{np.median(good):.3f} px (median), {np.mean(good):.3f} (mean), {np.max(good):.3f} (worst)"
                 )
     return "\n".join(lines)
 

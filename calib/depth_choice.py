@@ -28,7 +28,6 @@ class DepthChoice:
     of: Callable[[View, CamMotion], DepthImage | None]  # None where a key frame has none
     notes: tuple[str, ...] = ()  # what is assumed, in plain words
     measured: bool = True  # False: assumed, so that translation must not be estimated by it
-    by_stereo: bool = False  # whether edges may be looked for in the right image
 
 
 def choose_depth(kind: str, views: Views, rig: Rig) -> DepthChoice:
@@ -47,7 +46,10 @@ def choose_depth(kind: str, views: Views, rig: Rig) -> DepthChoice:
     lidar = None if no_lidar or kind == "stereo" or rig.lidar is None else LidarDepth(rig.rgb_left, rig.lidar)
     if stereo is None and lidar is None:
         return _assumed(rig.rgb_left, (no_stereo, no_lidar))
-    return _measured(stereo, lidar, _sweep_notes(views) if lidar else ())
+    notes = _sweep_notes(views) if lidar else ()
+    if stereo is None and not no_stereo:
+        notes = (*notes, f"edges that {rig.rgb[1].topic} sees too have their LiDAR depth sharpened by it")
+    return _measured(stereo, lidar, notes)
 
 
 def _without_stereo(views: Views, rig: Rig) -> str:
@@ -88,7 +90,7 @@ def _measured(stereo: StereoDepth | None, lidar: LidarDepth | None, notes: tuple
         return replace(by_lidar, depth_m=continued(by_lidar.depth_m))
 
     names = [name for name, source in (("stereo", stereo), ("lidar", lidar)) if source is not None]
-    return DepthChoice(" and ".join(names), of, notes, by_stereo=stereo is not None)
+    return DepthChoice(" and ".join(names), of, notes)
 
 
 def fuse(stereo: DepthImage, lidar: DepthImage, resampling: Resampling) -> DepthImage:

@@ -63,7 +63,7 @@ def prepare(views: Views, rig: Rig, edges: EdgeConfig, choice: DepthChoice) -> t
         if depth is None:
             return None
         landmarks = place_edges(find_edges(view.left, edges), rig.rgb_left, depth)
-        if choice.by_stereo and view.right is not None:
+        if choice.measured and view.right is not None:
             landmarks = sharpen_depth(landmarks, rig.rgb_left, rig.rgb[1], view.right, edges)
         return Scene(index, view, landmarks, motion, pinned)
 

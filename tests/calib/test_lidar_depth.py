@@ -10,12 +10,14 @@ from scipy.spatial import Delaunay
 
 from heatnet.calib.depth import DepthImage, Resampling, working_camera
 from heatnet.calib.depth_choice import choose_depth, fuse
+from heatnet.calib.edges import EdgeConfig
 from heatnet.calib.lidar import LidarDepth
 from heatnet.calib.motion import CamMotion
 from heatnet.calib.pipeline import CalibrationConfig, calibrate
 from heatnet.calib.raster import rasterise
 from heatnet.calib.rig import Body, Lidar, Rig, RigCamera
 from heatnet.calib.rigid import Rigid, rotation_exp
+from heatnet.calib.scene import Scene, prepare
 from heatnet.calib.surface import join, triangulate
 from heatnet.calib.trajectory import Trajectory
 from heatnet.calib.upright import continued
@@ -244,6 +246,33 @@ def test_a_rig_with_one_rgb_camera_and_a_lidar_is_calibrated(swept: tuple[Views,
     assert "stamp" in result.as_dict()["depth"]["notes"][0]
     for found in result.cameras:
         assert alignment_error(rig[found.after.name], found.after, rig.rgb_left) < 0.3
+
+
+def test_a_second_rgb_camera_sharpens_the_depth_of_the_lidar(swept: tuple[Views, Rig]) -> None:
+    views, rig = swept
+    off = tuple(replace(v, sweeps=tuple(replace(s, points=1.03 * s.points) for s in v.sweeps)) for v in views.views)
+    views = replace(views, views=off)
+    mono = replace(views, views=tuple(replace(v, right=None) for v in off))
+    errors = {}
+    for name, seen in (("both", views), ("mono", mono)):
+        choice = choose_depth("lidar", seen, rig)
+        scenes = prepare(seen, rig, EdgeConfig(), choice)
+        errors[name] = np.median(np.concatenate([_corridor_error(scene, views) for scene in scenes]))
+        assert any(rig.rgb[1].topic in note for note in choice.notes) == (name == "both")
+    assert errors["mono"] > 0.02
+    assert errors["both"] < 0.01
+
+
+def _corridor_error(scene: Scene, views: Views) -> Array:
+    """By which share (N,) landmarks on upright edges are off the walls of the corridor."""
+    assert views.trajectories[0] is not None
+    along = views.trajectories[0].at(scene.view.stamp_ns).translation[0]
+    points, beside = scene.landmarks.points, scene.landmarks.along
+    high = np.array([5.0, 1.6, 60.0 - along])
+    with np.errstate(divide="ignore"):
+        reach = np.maximum(np.array([-5.0, -5.0, -1e9]) / points, high / points).min(axis=1)
+    upright = np.abs((beside - points)[:, 1]) > 3 * np.abs((beside - points)[:, 0])
+    return np.asarray(np.abs(reach - 1)[upright])
 
 
 def test_what_depth_asks_for_and_the_recording_lacks_is_said(swept: tuple[Views, Rig], views: Views, rig: Rig) -> None:
