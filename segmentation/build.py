@@ -8,5 +8,5 @@ from heatnet.segmentation.resnext import ResNeXt
 
 def build_network(config: NetworkConfig) -> Network:
     """A new network with random weights."""
-    kinds: dict[str, type[Network]] = {"fpn": FPN, "resnext": ResNeXt}
+    kinds: dict[str, type[Network]] = {"fpn": FPN, "efficientnet_lite0": FPN, "resnext": ResNeXt}
     return kinds.get(config.backbone, PSPNet)(config)

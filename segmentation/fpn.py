@@ -9,15 +9,23 @@ from torch.nn.functional import interpolate
 from torchvision.models.resnet import BasicBlock
 
 from heatnet.segmentation.classes import CLASS_COUNT
+from heatnet.segmentation.efficientnet import LiteStem, blocks_of, channels_behind
 from heatnet.segmentation.network import CHANNELS, Maps, Network, NetworkConfig, initialise, scaled
 from heatnet.segmentation.resnet import BLOCKS, Stem, residual_stage
 
 
 class FPN(Network):
-    """ResNet-18 trunks that meet behind layer2, layers 3 and 4 at 1/16 and 1/32, a pyramid over all, 13 classes."""
+    """ResNet-18 or EfficientNet-Lite0 trunks that meet behind layer2, layers 3 and 4 at 1/16 and 1/32, a pyramid."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__(config)
+        channels = self._lite(config) if config.backbone == "efficientnet_lite0" else self._residual(config)
+        first, second, third, fourth = channels
+        levels = (first * len(config.trunks), second * len(config.trunks), third, fourth)
+        self.head = Pyramid(levels, scaled(128, config.width * config.head_width * 2), config)
+        initialise(self)
+
+    def _residual(self, config: NetworkConfig) -> tuple[int, int, int, int]:
         first, second, third, fourth = (scaled(count, config.width) for count in (64, 128, 256, 512))
         counts, trunks = BLOCKS["resnet18"][1], config.trunks
         self.stems = nn.ModuleList(Stem(sum(CHANNELS[name] for name in names), first) for names in trunks)
@@ -25,9 +33,16 @@ class FPN(Network):
         self.layer2 = nn.ModuleList(residual_stage(BasicBlock, first, second, counts[1], stride=2) for _ in trunks)
         self.layer3 = residual_stage(BasicBlock, second * len(trunks), third, counts[2], stride=2)
         self.layer4 = residual_stage(BasicBlock, third, fourth, counts[3], stride=2)
-        levels = (first * len(trunks), second * len(trunks), third, fourth)
-        self.head = Pyramid(levels, scaled(128, config.width * config.head_width * 2), config)
-        initialise(self)
+        return first, second, third, fourth
+
+    def _lite(self, config: NetworkConfig) -> tuple[int, ...]:
+        width, trunks = config.width, config.trunks
+        self.stems = nn.ModuleList(LiteStem(sum(CHANNELS[name] for name in names), width) for names in trunks)
+        self.layer1 = nn.ModuleList(blocks_of("layer1", width) for _ in trunks)
+        self.layer2 = nn.ModuleList(blocks_of("layer2", width) for _ in trunks)
+        self.layer3 = blocks_of("layer3", width, len(trunks))
+        self.layer4 = blocks_of("layer4", width)
+        return tuple(channels_behind(part, width) for part in ("layer1", "layer2", "layer3", "layer4"))
 
     def maps(self, rgb: Tensor, thermal: Tensor) -> Maps:
         """See Network; layers 3 and 4 are at a sixteenth and a thirty-second."""

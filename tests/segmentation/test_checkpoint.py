@@ -11,7 +11,7 @@ import torch
 
 from heatnet.errors import TrainingError
 from heatnet.segmentation.checkpoint import Checkpoint, initialise_from, load_checkpoint, save_checkpoint
-from heatnet.segmentation.config import TrainConfig, as_plain, from_plain, laptop, read_config
+from heatnet.segmentation.config import TrainConfig, as_plain, from_plain, laptop, read_config, with_settings
 from heatnet.segmentation.network import NetworkConfig
 from heatnet.segmentation.pspnet import PSPNet
 
@@ -126,6 +126,9 @@ def test_init_from_another_network_is_refused_and_changes_nothing(tmp_path: Path
 def test_a_configuration_survives_plain_values_and_wrong_ones_are_named(tmp_path: Path) -> None:
     config = TrainConfig(modalities=("thermal",), crop=(64, 96), confusion_weight=0.1)
     assert from_plain(as_plain(config)) == config
+    assert (
+        with_settings(config, ["dropout=0", "adapt.threshold=1", "dropout=0.5", "adapt.threshold=0.5"]).dropout == 0.5
+    )
     with pytest.raises(TrainingError, match="speed"):
         from_plain({"speed": 3})
     with pytest.raises(TrainingError, match="crop"):

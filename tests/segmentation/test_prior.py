@@ -21,7 +21,7 @@ def network_of(backbone: str) -> Network:
     return build_network(NetworkConfig(backbone, width=0.1, dropout=0.0))
 
 
-@pytest.mark.parametrize("backbone", ["fpn", "resnet18", "resnext"])
+@pytest.mark.parametrize("backbone", ["fpn", "efficientnet_lite0", "resnet18", "resnext"])
 def test_answers_are_less_by_the_prior_and_training_sees_them_whole(backbone: str) -> None:
     network = network_of(backbone)
     images = torch.rand(2, 3, 64, 64), torch.rand(2, 1, 64, 64)

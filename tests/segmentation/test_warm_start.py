@@ -47,7 +47,7 @@ def test_each_trunk_comes_from_its_own_teacher() -> None:
     assert torch.equal(student.layer2[1][1].conv2.weight, thermal.layer2[0][1].conv2.weight)
 
 
-@pytest.mark.parametrize("backbone", ["fpn", "resnet18", "resnext"])
+@pytest.mark.parametrize("backbone", ["fpn", "efficientnet_lite0", "resnet18", "resnext"])
 def test_a_trunk_without_a_teacher_keeps_its_own_weights(backbone: str) -> None:
     config = replace(CONFIG, backbone=backbone)
     student, thermal = build_network(config), build_network(replace(config, modalities=("thermal",)))
