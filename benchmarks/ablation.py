@@ -1,7 +1,7 @@
 """What each part of HeatNet is worth: configurations x seeds, trained and scored, as one table of means and spreads.
 
 usage: python benchmarks/ablation.py TRAIN_DATASET TEST_DATASET OUT [--seeds 3] [--only NAME,NAME] [--split test]
-           [--classes car,person,bicycle] [--preset default|laptop] [--set KEY=VALUE ...] [--table]
+           [--classes car,person,bicycle] [--preset default|laptop|pretrained] [--set KEY=VALUE ...] [--table]
 
 Resumable: what is finished is not run again, what was broken off goes on; --table only prints what there is. The
 teachers of a seed are trained once and shared by its configurations. TRAIN_DATASET and TEST_DATASET may be one.
@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from heatnet.segmentation.config import TrainConfig, laptop, with_settings
+from heatnet.segmentation.config import PRESETS, TrainConfig, with_settings
 from heatnet.segmentation.evaluate import evaluate
 from heatnet.segmentation.several import PARTS, summarise_runs
 from heatnet.segmentation.train import train
@@ -48,6 +48,9 @@ ROWS = {
     "certainty branch": Row(("certainty=true",)),
     "without warm start": Row(("warm_start=false",)),
     "night teacher of thermal alone": Row(('teacher_modalities=["thermal"]',)),
+    "pretrained EfficientNet-Lite0": Row(
+        ("backbone=efficientnet_lite0", "width=1", "pretrained=true", "learning_rate=1e-3")
+    ),
     "PSPNet": Row(("backbone=resnet18", "width=0.25")),
     "without standardised RGB": Row(("standardise_rgb=false",)),
     "+ mean teacher": Row(("adapt.mean_teacher=true", "adapt.threshold=0.5")),
@@ -74,8 +77,7 @@ _TEACHERS_TOO = (  # these change them
 
 def make_config(arguments: argparse.Namespace, row: Row, seed: int) -> TrainConfig:
     """The configuration of a row and seed."""
-    base = laptop() if arguments.preset == "laptop" else TrainConfig()
-    base = with_settings(base, arguments.settings)
+    base = with_settings(PRESETS[arguments.preset](), arguments.settings)
     steps = str(base.pretrain_steps + base.confusion_steps - 1)
     settings = [text.replace("ALL", steps) for text in row.settings]
     return replace(with_settings(base, settings), seed=seed)
@@ -125,13 +127,13 @@ def score(run: Path, arguments: argparse.Namespace) -> dict[str, Any]:
 
 def print_table(found: dict[str, list[dict[str, Any]]]) -> None:
     """Mean and spread of each row, in points of mean IoU."""
-    print(f"{'mean IoU, %':26s}" + "".join(f"{part:>16s}" for part in PARTS) + "   seeds")
+    print(f"{'mean IoU, %':30s}" + "".join(f"{part:>16s}" for part in PARTS) + "   seeds")
     for name, runs in found.items():
         if not runs:
             continue
         model = ROWS[name].model
         summary = summarise_runs({str(number): run for number, run in enumerate(runs)})[model]
-        print(f"{name:26s}" + "".join(f"{_cell(summary[part]):>16s}" for part in PARTS) + f"{len(runs):8d}")
+        print(f"{name:30s}" + "".join(f"{_cell(summary[part]):>16s}" for part in PARTS) + f"{len(runs):8d}")
 
 
 def _cell(found: dict[str, Any]) -> str:
@@ -150,7 +152,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--only", help="these rows alone, separated by commas")
     parser.add_argument("--split", default="test")
     parser.add_argument("--classes")
-    parser.add_argument("--preset", default="default", choices=["default", "laptop"])
+    parser.add_argument("--preset", default="default", choices=list(PRESETS))
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--table", action="store_true", help="only print what is finished")
     return parser.parse_args()

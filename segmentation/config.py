@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,10 @@ from heatnet.segmentation.network import STRIDE, NetworkConfig
 from heatnet.segmentation.plain import overlaid
 from heatnet.segmentation.settings import AdaptConfig, AugmentConfig, check
 
-__all__ = ["STAGES", "AdaptConfig", "AugmentConfig", "TrainConfig", "as_plain", "from_plain", "laptop", "read_config"]
+__all__ = [
+    "PRESETS", "STAGES", "AdaptConfig", "AugmentConfig", "TrainConfig", "as_plain", "from_plain", "laptop",
+    "pretrained", "read_config",
+]  # fmt: skip
 STAGES = ("rgb-teacher", "thermal-teacher", "heatnet")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 MAPS = ("logits", "layer4", "layer3", "layer2", "layer1", "stem")
@@ -34,7 +37,7 @@ class TrainConfig:
     dropout: float = 0.1
     standardise: bool = True  # thermal relative to its frame's mean and spread
     standardise_rgb: bool = True  # and so each colour
-    pretrained: bool = False  # trunks begin with torchvision's weights of ImageNet
+    pretrained: bool = False  # trunks begin with weights of ImageNet; the backbone must be of width 1
     scale: float = 0.5  # network pixels per dataset pixel
     crop: tuple[int, int] = (160, 256)  # network pixels: height, width
     rgb_teacher_steps: int = 1500
@@ -173,6 +176,14 @@ def laptop(**changes: Any) -> TrainConfig:
         "validations": 2,
     }
     return TrainConfig(**{**small, **changes})
+
+
+def pretrained() -> TrainConfig:
+    """The default configuration with a network that begins with weights of ImageNet, which an installed package has."""
+    return TrainConfig(backbone="efficientnet_lite0", width=1.0, pretrained=True, learning_rate=1e-3)
+
+
+PRESETS: dict[str, Callable[[], TrainConfig]] = {"default": TrainConfig, "laptop": laptop, "pretrained": pretrained}
 
 
 def with_settings(config: TrainConfig, settings: Sequence[str]) -> TrainConfig:

@@ -18,15 +18,15 @@ BACKBONES = ("fpn", "efficientnet_lite0", "resnet18", "resnet50", "resnet101", "
 class NetworkConfig:
     """All that is needed to build a network.
 
-    `backbone` "fpn" is a light network (see fpn.py), "resnext" the paper's second one, the others are PSPNets. `width`
-    multiplies every channel count, `head_width` those of the head once more; `fusion` says where RGB and thermal meet:
-    "early" at the input, "late" behind two trunks (of no meaning with one modality). `steps` is how many of the three
-    doublings to the input's size a PSPNet learns; the logits take the others bilinearly, which saves most of the time
-    on a CPU. `dropout` is the rate before the first doubling, half of it before the others. With `standardise` the
-    network looks at thermal relative to the frame's mean and spread, which change with the hour, and with
-    `standardise_rgb` so at each colour, in square roots, so that nights are as bright and coloured as days. `project`
-    puts a 1x1 convolution on the shortcut where two trunks meet, as one trunk has it there. With `certainty` a branch
-    says how wrong each pixel may be.
+    `backbone` "fpn" is a light network (see fpn.py), "efficientnet_lite0" the same on another trunk, "resnext" the
+    paper's second one, the others are PSPNets. `width` multiplies every channel count, `head_width` those of the head
+    once more; `fusion` says where RGB and thermal meet: "early" at the input, "late" behind two trunks (of no meaning
+    with one modality). `steps` is how many of the three doublings to the input's size a PSPNet learns; the logits take
+    the others bilinearly, which saves most of the time on a CPU. `dropout` is the rate before the first doubling, half
+    of it before the others. With `standardise` the network looks at thermal relative to the frame's mean and spread,
+    which change with the hour, and with `standardise_rgb` so at each colour, in square roots, so that nights are as
+    bright and coloured as days. `project` puts a 1x1 convolution on the shortcut where two trunks meet, as one trunk
+    has it there. With `certainty` a branch says how wrong each pixel may be.
     """
 
     backbone: str = "resnet18"

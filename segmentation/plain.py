@@ -36,7 +36,7 @@ def _like(name: str, value: object, default: object) -> object:
         return overlaid(default, value, name)
     if isinstance(default, tuple):
         return _tuple_like(name, value, default)
-    kind = type(default)
+    kind: Any = type(default)
     if not _is(value, kind):
         raise _error(name, value, _NEEDED[kind])
     return kind(value)  # a whole number may stand for another, but the next value given need not be whole
@@ -44,7 +44,7 @@ def _like(name: str, value: object, default: object) -> object:
 
 def _tuple_like(name: str, value: object, default: tuple[Any, ...]) -> tuple[object, ...]:
     """As many values as in `default`, of texts any number: a list of names."""
-    kind = type(default[0])
+    kind: Any = type(default[0])
     whole = isinstance(value, list) and all(_is(item, kind) for item in value)
     if not isinstance(value, list) or not whole or (kind is not str and len(value) != len(default)):
         count = "" if kind is str else f"{len(default)} times "
