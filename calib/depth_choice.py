@@ -46,10 +46,7 @@ def choose_depth(kind: str, views: Views, rig: Rig) -> DepthChoice:
     lidar = None if no_lidar or kind == "stereo" or rig.lidar is None else LidarDepth(rig.rgb_left, rig.lidar)
     if stereo is None and lidar is None:
         return _assumed(rig.rgb_left, (no_stereo, no_lidar))
-    notes = _sweep_notes(views) if lidar else ()
-    if stereo is None and not no_stereo:
-        notes = (*notes, f"edges that {rig.rgb[1].topic} sees too have their LiDAR depth sharpened by it")
-    return _measured(stereo, lidar, notes)
+    return _measured(stereo, lidar, _sweep_notes(views) if lidar else ())
 
 
 def _without_stereo(views: Views, rig: Rig) -> str:

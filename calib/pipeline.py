@@ -11,7 +11,7 @@ from heatnet.calib.parallel import side_by_side
 from heatnet.calib.refine import Fit
 from heatnet.calib.result import CalibrationResult, CameraResult, FrameUse, write_calibration
 from heatnet.calib.rig import Rig
-from heatnet.calib.scene import prepare
+from heatnet.calib.scene import depth_notes, prepare
 from heatnet.calib.selection import without_edges
 from heatnet.calib.several import Located, find_cameras
 from heatnet.calib.verdict import assess, judge
@@ -38,7 +38,8 @@ def calibrate(views: Views, rig: Rig, config: CalibrationConfig = _DEFAULT) -> C
     if not found:
         raise CalibrationError("; ".join(lost.values()))
     results = side_by_side(lambda pair: _result(views, rig, *pair, config), found)
-    notes = (*depth.notes, *motion_notes([s.motion for s in scenes], [s.view.stamp_ns for s in scenes]))
+    motion = motion_notes([s.motion for s in scenes], [s.view.stamp_ns for s in scenes])
+    notes = (*depth.notes, *depth_notes(scenes, rig, depth), *motion)
     for result in results:
         rig = rig.with_camera(result.after)
     choices = without_edges(views.choices, {(s.view.recording, s.view.stamp_ns) for s in scenes})

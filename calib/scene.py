@@ -28,6 +28,7 @@ LEAST_POINTS = 1500
 LEAST_POINTS_A_VIEW = 100
 FAR_AWAY = 1e5
 NO_IMAGE = Gradients(np.zeros((0, 1, 2), np.float32), 1)
+MOST_SHIFT_PX = 0.5  # of edges in the right RGB image, usually below 0.2, that does not speak against a calibration
 SAME_GREY = 4.0  # key frames of which 90 % differ by less, noise averaged away, show the same place
 
 
@@ -40,6 +41,7 @@ class Scene:
     landmarks: Landmarks
     motion: CamMotion
     pinned: dict[str, NDArray[np.float64]] = field(default_factory=dict)  # centres in cam0 of cameras that must stay
+    shift_px: float = 0.0  # how much nearer the right RGB image has the edges than the measured depth, in its pixels
 
 
 def prepare(views: Views, rig: Rig, edges: EdgeConfig, choice: DepthChoice) -> tuple[Scene, ...]:
@@ -63,9 +65,12 @@ def prepare(views: Views, rig: Rig, edges: EdgeConfig, choice: DepthChoice) -> t
         if depth is None:
             return None
         landmarks = place_edges(find_edges(view.left, edges), rig.rgb_left, depth)
+        shift = 0.0
         if choice.measured and view.right is not None:
-            landmarks = sharpen_depth(landmarks, rig.rgb_left, rig.rgb[1], view.right, edges)
-        return Scene(index, view, landmarks, motion, pinned)
+            sharp, shift = sharpen_depth(landmarks, rig.rgb_left, rig.rgb[1], view.right, edges)
+            if choice.name != "lidar" or abs(shift) <= MOST_SHIFT_PX:
+                landmarks = sharp
+        return Scene(index, view, landmarks, motion, pinned, shift)
 
     scenes: list[Scene] = []
     for scene in side_by_side(scene_of, range(len(views.views)), "Finding edges and depth"):
@@ -81,6 +86,23 @@ def prepare(views: Views, rig: Rig, edges: EdgeConfig, choice: DepthChoice) -> t
         )
     log.info("%d edge points with depth in %d of %d key frames", total, len(scenes), len(views.views))
     return tuple(scenes)
+
+
+def depth_notes(scenes: Sequence[Scene], rig: Rig, choice: DepthChoice) -> tuple[str, ...]:
+    """What the right RGB camera says of depth that comes from a LiDAR, in plain words."""
+    seen = [scene.shift_px for scene in scenes if scene.view.right is not None]
+    if not seen or rig.lidar is None or "lidar" not in choice.name:
+        return ()
+    shift = float(np.median(seen))
+    if abs(shift) > MOST_SHIFT_PX:
+        unused = "; it is not used" if choice.name == "lidar" else ""
+        return (
+            f"{rig.rgb[1].topic} sees edges {abs(shift):.1f} px from where {rig.lidar.topic} puts them: lidar0 of the "
+            f"rig file or its RGB pair is off{unused}",
+        )
+    if choice.name == "lidar":
+        return (f"edges that {rig.rgb[1].topic} sees too have their LiDAR depth sharpened by it",)
+    return ()
 
 
 def _repeats(view: View, other: View) -> bool:

@@ -178,7 +178,8 @@ def test_edges_found_again_in_the_right_image_know_their_depth(rig: Rig, views: 
     edges = find_edges(view.left, EdgeConfig())
     matched = place_edges(edges, rig.rgb_left, StereoDepth(*rig.rgb).match(view.left, view.right))
     wrong = replace(matched, points=matched.points * 1.03, along=matched.along * 1.03)
-    sharp = sharpen_depth(wrong, *rig.rgb, view.right, EdgeConfig())
+    sharp, shift = sharpen_depth(wrong, *rig.rgb, view.right, EdgeConfig())
+    assert 0.2 < shift < 0.5  # 3 % of disparities around 11 px
     truth = true_depth(matched.points)
     moved = sharp.points[:, 2] != wrong.points[:, 2]
     assert (sharp.doubt == 0).mean() > 0.8
@@ -201,7 +202,7 @@ def test_depth_of_edges_that_are_not_where_it_puts_them_in_the_right_image_is_do
     some = np.arange(len(matched)) % 2 == 0  # half of the depths belong to another surface
     factor = np.where(some, 1.6, 1.0)[:, None]
     wrong = replace(matched, points=matched.points * factor, along=matched.along * factor)
-    sharp = sharpen_depth(wrong, *rig.rgb, view.right, EdgeConfig())
+    sharp, _ = sharpen_depth(wrong, *rig.rgb, view.right, EdgeConfig())
     upright, level = np.abs(tangents[:, 1]) > 0.8, np.abs(tangents[:, 1]) < 0.2
     assert (sharp.doubt > 0)[upright & ~some].mean() < 0.3
     assert (sharp.doubt > 0)[upright & some].mean() > 0.65  # by chance another edge is met

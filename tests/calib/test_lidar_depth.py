@@ -1,5 +1,6 @@
 """LiDAR depth is right on surfaces, near things hide what is behind, and moving sweeps are put back."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +18,7 @@ from heatnet.calib.pipeline import CalibrationConfig, calibrate
 from heatnet.calib.raster import rasterise
 from heatnet.calib.rig import Body, Lidar, Rig, RigCamera
 from heatnet.calib.rigid import Rigid, rotation_exp
-from heatnet.calib.scene import Scene, prepare
+from heatnet.calib.scene import Scene, depth_notes, prepare
 from heatnet.calib.surface import join, triangulate
 from heatnet.calib.trajectory import Trajectory
 from heatnet.calib.upright import continued
@@ -248,19 +249,42 @@ def test_a_rig_with_one_rgb_camera_and_a_lidar_is_calibrated(swept: tuple[Views,
         assert alignment_error(rig[found.after.name], found.after, rig.rgb_left) < 0.3
 
 
+def with_ranges(views: Views, factor: Callable[[Array], Array]) -> Views:
+    """Sweeps whose points (N, 3) are that many times (N,) as far."""
+    off = tuple(
+        replace(v, sweeps=tuple(replace(s, points=factor(s.points)[:, None] * s.points) for s in v.sweeps))
+        for v in views.views
+    )
+    return replace(views, views=off)
+
+
 def test_a_second_rgb_camera_sharpens_the_depth_of_the_lidar(swept: tuple[Views, Rig]) -> None:
     views, rig = swept
-    off = tuple(replace(v, sweeps=tuple(replace(s, points=1.03 * s.points) for s in v.sweeps)) for v in views.views)
-    views = replace(views, views=off)
-    mono = replace(views, views=tuple(replace(v, right=None) for v in off))
+    views = with_ranges(views, lambda points: np.where(points[:, 1] > 0, 1.03, 0.97))  # on either side
+    mono = replace(views, views=tuple(replace(v, right=None) for v in views.views))
     errors = {}
     for name, seen in (("both", views), ("mono", mono)):
         choice = choose_depth("lidar", seen, rig)
         scenes = prepare(seen, rig, EdgeConfig(), choice)
         errors[name] = np.median(np.concatenate([_corridor_error(scene, views) for scene in scenes]))
-        assert any(rig.rgb[1].topic in note for note in choice.notes) == (name == "both")
+        assert any("sharpened" in note for note in depth_notes(scenes, rig, choice)) == (name == "both")
     assert errors["mono"] > 0.02
     assert errors["both"] < 0.01
+
+
+@pytest.mark.parametrize("kind", ["lidar", "auto"])
+def test_a_camera_and_a_lidar_that_contradict_each_other_are_named(swept: tuple[Views, Rig], kind: str) -> None:
+    views, rig = swept
+    views = with_ranges(views, lambda points: np.full(len(points), 1.05))
+    choice = choose_depth(kind, views, rig)
+    scenes = prepare(views, rig, EdgeConfig(), choice)
+    (note,) = depth_notes(scenes, rig, choice)
+    assert rig.rgb[1].topic in note and LIDAR.topic in note and "is off" in note
+    error = np.median(np.concatenate([_corridor_error(scene, views) for scene in scenes]))
+    if kind == "lidar":  # the right camera may be the wrong one
+        assert error > 0.04 and "not used" in note
+    else:
+        assert error < 0.01
 
 
 def _corridor_error(scene: Scene, views: Views) -> Array:
