@@ -80,7 +80,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     Raises TrainingError where the file is missing, altered, no checkpoint of this project, of another version, or where
     weights and network do not fit each other.
     """
-    content = _load(path)
+    content = read_tensors(path, "checkpoint")
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise TrainingError(
             f"{path}: not a checkpoint of heatnet (format {_format_of(content)!r}; {FORMAT!r} is needed)"
@@ -119,7 +119,8 @@ def _trained_on(said: dict[str, Any]) -> dict[str, Any]:
     return dict(said)
 
 
-def _load(path: Path) -> object:
+def read_tensors(path: Path, kind: str) -> object:
+    """What a file of torch's holds, without running anything in it. Raises TrainingError, which calls it a `kind`."""
     try:
         altered = _altered_part(path)
         if altered is None:
@@ -129,7 +130,7 @@ def _load(path: Path) -> object:
     except OSError as error:
         raise TrainingError(f"{path}: cannot be read ({error.strerror or error})") from error
     except _UNREADABLE as error:
-        raise TrainingError(f"{path}: not a checkpoint (torch.load with weights_only refuses it)") from error
+        raise TrainingError(f"{path}: not a {kind} (torch.load with weights_only refuses it)") from error
     raise TrainingError(f"{path}: was altered: the CRC-32 of {altered!r} in it is another; take a copy that is whole")
 
 

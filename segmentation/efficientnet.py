@@ -16,7 +16,7 @@ PARTS = {"stems": (0, 2), "layer1": (2, 3), "layer2": (3, 5), "layer3": (5, 11),
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:
-    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
+    return nn.BatchNorm2d(channels, eps=1e-3)
 
 
 class Block(nn.Module):

@@ -36,6 +36,7 @@ class Material:
     run: Path
     config: TrainConfig
     teacher: Path | None = None  # who labels the nights; the run's own night teacher without
+    begins: bool = True  # whether a stage needs first weights, and has none from elsewhere
 
     @property
     def night_teacher(self) -> Path:
@@ -55,7 +56,7 @@ def thermal_teacher(material: Material) -> Stage:
 
 def _teacher_stage(name: str, material: Material, source: Source) -> Stage:
     config, steps = material.config, material.config.steps(name)
-    network = new_network(config, name)
+    network = new_network(material, name)
     updater = Updater(network, config, make_schedule(config, config.learning_rate, 0, steps))
     teacher = Teacher(network, updater, _class_weights(source, config))
     set_prior(network, teacher.class_weights, config)
@@ -96,7 +97,7 @@ def heatnet(material: Material) -> Stage:
 def new_student(material: Material, day: Source) -> Student:
     """The student, its critics and who labels for it, as they are before the first step."""
     config, steps = material.config, material.config.steps("heatnet")
-    network = new_network(config, "heatnet")
+    network = new_network(material, "heatnet")
     if config.warm_start:
         warm_start(network, _teachers(material.run, network))
     class_weights = _class_weights(day, config)
@@ -124,10 +125,11 @@ def set_prior(network: Network, class_weights: torch.Tensor, config: TrainConfig
     network.prior.copy_(config.unbalance * known.log())
 
 
-def new_network(config: TrainConfig, stage: str) -> Network:
-    """The network of a stage on its device, with pretrained trunks where the configuration wants them."""
+def new_network(material: Material, stage: str) -> Network:
+    """The network of a stage on its device, with pretrained trunks where it begins and the configuration wants them."""
+    config = material.config
     network = build_network(config.network(stage))
-    if config.pretrained:
+    if config.pretrained and material.begins:
         load_pretrained(network)
     if world_size() > 1:
         synchronise(network)

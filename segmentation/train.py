@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -170,12 +171,13 @@ def _write_config(material: Material, stages: Sequence[str]) -> None:
 
 def _run_stage(material: Material, name: str, resume: bool, init_from: Path | None) -> dict[str, Any]:
     config = material.config
+    resumed = resume and (material.run / folder_of(name) / "last.pt").is_file()
     torch.manual_seed(config.seed)  # the same first weights in every process
-    stage = BUILDERS[name](material)
+    stage = BUILDERS[name](replace(material, begins=not resumed and init_from is None))
     if init_from is not None:
         initialise_from(stage.network, init_from)
         stage.average.network.load_state_dict(stage.network.state_dict())
     trainer = Trainer(stage, material.run, config, describe_dataset(material.data))
-    if resume and (trainer.folder / "last.pt").is_file():
+    if resumed:
         trainer.resume()
     return trainer.fit(validator(material.data, config.validation_frames, config.scale))

