@@ -21,7 +21,7 @@ from heatnet.calib.parameters import Estimate
 from heatnet.calib.refine import APPROACH, SETTLE, Fit, Stage, refine
 from heatnet.calib.rig import Rig, RigCamera
 from heatnet.calib.rigid import rotation_log
-from heatnet.calib.scene import Scene, observer, prepare
+from heatnet.calib.scene import Scene, contradiction, observer, prepare
 from heatnet.calib.score import BLUR_PX, Score, agreement, score
 from heatnet.calib.several import Located, refine_together
 from heatnet.calib.uncertainty import displacement_interval
@@ -112,6 +112,9 @@ def check(views: Views, rig: Rig, config: CheckConfig = CheckConfig()) -> CheckR
         scenes = prepare(views, rig, config.calibration.edges, depth)
     except CalibrationError as error:
         return unjudged(rig, str(error), config)
+    against = contradiction(scenes, rig, depth)
+    if against and depth.name != "lidar":
+        return unjudged(rig, against, config)
     judged = check_scenes(scenes, rig, config)
     return CheckResult(judged, config.tolerance_px)
 

@@ -11,7 +11,7 @@ from heatnet.calib.parallel import side_by_side
 from heatnet.calib.refine import Fit
 from heatnet.calib.result import CalibrationResult, CameraResult, FrameUse, write_calibration
 from heatnet.calib.rig import Rig
-from heatnet.calib.scene import depth_notes, prepare
+from heatnet.calib.scene import contradiction, depth_notes, prepare
 from heatnet.calib.selection import without_edges
 from heatnet.calib.several import Located, find_cameras
 from heatnet.calib.verdict import assess, judge
@@ -38,6 +38,9 @@ def calibrate(views: Views, rig: Rig, config: CalibrationConfig = _DEFAULT) -> C
     if not found:
         raise CalibrationError("; ".join(lost.values()))
     results = side_by_side(lambda pair: _result(views, rig, *pair, config), found)
+    against = contradiction(scenes, rig, depth)
+    if against and depth.name != "lidar":
+        results = [replace(result, status="inconclusive", reason=against) for result in results]
     motion = motion_notes([s.motion for s in scenes], [s.view.stamp_ns for s in scenes])
     notes = (*depth.notes, *depth_notes(scenes, rig, depth), *motion)
     for result in results:

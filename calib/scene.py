@@ -28,7 +28,7 @@ LEAST_POINTS = 1500
 LEAST_POINTS_A_VIEW = 100
 FAR_AWAY = 1e5
 NO_IMAGE = Gradients(np.zeros((0, 1, 2), np.float32), 1)
-MOST_SHIFT_PX = 0.5  # of edges in the right RGB image, usually below 0.2, that does not speak against a calibration
+MOST_SHIFT_PX = 0.4  # of edges in the right RGB image, usually below 0.2, that does not speak against a calibration
 SAME_GREY = 4.0  # key frames of which 90 % differ by less, noise averaged away, show the same place
 
 
@@ -59,24 +59,26 @@ def prepare(views: Views, rig: Rig, edges: EdgeConfig, choice: DepthChoice) -> t
     motions = motions_of(views, rig, choice)
     pinned = {} if choice.measured else {c.name: c.cam_from_cam0.inverse().translation for c in rig.thermal}
 
-    def scene_of(index: int) -> Scene | None:
+    def scene_of(index: int) -> tuple[Scene, Landmarks] | None:
         view, motion = views.views[index], motions[index]
         depth = choice.of(view, motion)
         if depth is None:
             return None
-        landmarks = place_edges(find_edges(view.left, edges), rig.rgb_left, depth)
-        shift = 0.0
+        measured = place_edges(find_edges(view.left, edges), rig.rgb_left, depth)
+        landmarks, shift = measured, 0.0
         if choice.measured and view.right is not None:
-            sharp, shift = sharpen_depth(landmarks, rig.rgb_left, rig.rgb[1], view.right, edges)
-            if choice.name != "lidar" or abs(shift) <= MOST_SHIFT_PX:
-                landmarks = sharp
-        return Scene(index, view, landmarks, motion, pinned, shift)
+            landmarks, shift = sharpen_depth(measured, rig.rgb_left, rig.rgb[1], view.right, edges)
+        return Scene(index, view, landmarks, motion, pinned, shift), measured
 
     scenes: list[Scene] = []
-    for scene in side_by_side(scene_of, range(len(views.views)), "Finding edges and depth"):
-        known = scene is not None and len(scene.landmarks) >= LEAST_POINTS_A_VIEW
-        if scene is not None and known and not (scenes and _repeats(scene.view, scenes[-1].view)):
-            scenes.append(scene)
+    unsharpened: list[Landmarks] = []
+    for made in side_by_side(scene_of, range(len(views.views)), "Finding edges and depth"):
+        known = made is not None and len(made[1]) >= LEAST_POINTS_A_VIEW
+        if made is not None and known and not (scenes and _repeats(made[0].view, scenes[-1].view)):
+            scenes.append(made[0])
+            unsharpened.append(made[1])
+    if choice.name == "lidar" and contradiction(scenes, rig, choice):
+        scenes = [replace(s, landmarks=measured) for s, measured in zip(scenes, unsharpened, strict=True)]
     total = sum(len(s.landmarks) for s in scenes)
     if total < LEAST_POINTS:
         raise CalibrationError(
@@ -88,20 +90,27 @@ def prepare(views: Views, rig: Rig, edges: EdgeConfig, choice: DepthChoice) -> t
     return tuple(scenes)
 
 
+def contradiction(scenes: Sequence[Scene], rig: Rig, choice: DepthChoice) -> str:
+    """How the right RGB camera and a LiDAR contradict each other, in plain words; empty where they do not.
+
+    Where LiDAR alone was asked for, it stands, and the camera is not used; else nobody knows which of them is right.
+    """
+    shifts = [scene.shift_px for scene in scenes if scene.view.right is not None]
+    shift = abs(float(np.median(shifts))) if shifts else 0.0
+    if rig.lidar is None or "lidar" not in choice.name or shift <= MOST_SHIFT_PX:
+        return ""
+    return (
+        f"{rig.rgb[1].topic} sees edges {shift:.1f} px from where {rig.lidar.topic} puts them: lidar0 of the rig file "
+        f"or its RGB pair is off{'; the camera is not used' if choice.name == 'lidar' else ''}"
+    )
+
+
 def depth_notes(scenes: Sequence[Scene], rig: Rig, choice: DepthChoice) -> tuple[str, ...]:
-    """What the right RGB camera says of depth that comes from a LiDAR, in plain words."""
-    seen = [scene.shift_px for scene in scenes if scene.view.right is not None]
-    if not seen or rig.lidar is None or "lidar" not in choice.name:
-        return ()
-    shift = float(np.median(seen))
-    if abs(shift) > MOST_SHIFT_PX:
-        unused = "; it is not used" if choice.name == "lidar" else ""
-        return (
-            f"{rig.rgb[1].topic} sees edges {abs(shift):.1f} px from where {rig.lidar.topic} puts them: lidar0 of the "
-            f"rig file or its RGB pair is off{unused}",
-        )
-    if choice.name == "lidar":
-        return (f"edges that {rig.rgb[1].topic} sees too have their LiDAR depth sharpened by it",)
+    """What became of the depth of edges, in plain words, where that is not as it was asked for."""
+    if found := contradiction(scenes, rig, choice):
+        return (found,)
+    if choice.name == "lidar" and any(scene.view.right is not None for scene in scenes):
+        return (f"{rig.rgb[1].topic} sharpens the LiDAR's depth of edges that it sees (a rig file without it: not)",)
     return ()
 
 

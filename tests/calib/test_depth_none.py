@@ -35,6 +35,12 @@ def test_what_is_assumed_of_depth_moves_neither_translation_nor_lag(rig: Rig, vi
     assert np.median(derivative[:, 1, names.index("rotation_x")]) > 200
 
 
+def test_a_right_image_does_not_sharpen_what_is_assumed(rig: Rig, views: Views) -> None:
+    mono = replace(views, views=tuple(replace(v, right=None) for v in views.views))
+    both, one = (prepare(seen, rig, EdgeConfig(), choose_depth("none", seen, rig)) for seen in (views, mono))
+    assert all(np.array_equal(a.landmarks.points, b.landmarks.points) for a, b in zip(both, one, strict=True))
+
+
 def test_the_street_that_is_assumed_has_a_road_and_houses(rig: Rig, views: Views) -> None:
     depth = choose_depth("none", views, rig).of(views.views[0], CamMotion(None, None))
     assert depth is not None

@@ -9,6 +9,7 @@ from calib_corridor import alignment_error, camera, rough
 from numpy.typing import NDArray
 from scipy.spatial import Delaunay
 
+from heatnet.calib.check import check
 from heatnet.calib.depth import DepthImage, Resampling, working_camera
 from heatnet.calib.depth_choice import choose_depth, fuse
 from heatnet.calib.edges import EdgeConfig
@@ -267,24 +268,48 @@ def test_a_second_rgb_camera_sharpens_the_depth_of_the_lidar(swept: tuple[Views,
         choice = choose_depth("lidar", seen, rig)
         scenes = prepare(seen, rig, EdgeConfig(), choice)
         errors[name] = np.median(np.concatenate([_corridor_error(scene, views) for scene in scenes]))
-        assert any("sharpened" in note for note in depth_notes(scenes, rig, choice)) == (name == "both")
+        assert any("sharpens" in note for note in depth_notes(scenes, rig, choice)) == (name == "both")
     assert errors["mono"] > 0.02
     assert errors["both"] < 0.01
 
 
+def turned(rig: Rig, degrees: float) -> Rig:
+    """The rig with its right RGB camera turned about its vertical axis."""
+    right = rig.rgb[1]
+    turn = Rigid(rotation_exp(np.radians([0.0, degrees, 0.0])), np.zeros(3))
+    return rig.with_camera(replace(right, cam_from_cam0=turn @ right.cam_from_cam0))
+
+
 @pytest.mark.parametrize("kind", ["lidar", "auto"])
-def test_a_camera_and_a_lidar_that_contradict_each_other_are_named(swept: tuple[Views, Rig], kind: str) -> None:
+@pytest.mark.parametrize("degrees", [-0.2, 0.2])
+def test_a_camera_and_a_lidar_that_contradict_each_other_are_named(
+    swept: tuple[Views, Rig], kind: str, degrees: float
+) -> None:
     views, rig = swept
-    views = with_ranges(views, lambda points: np.full(len(points), 1.05))
-    choice = choose_depth(kind, views, rig)
-    scenes = prepare(views, rig, EdgeConfig(), choice)
-    (note,) = depth_notes(scenes, rig, choice)
+    wrong = turned(rig, degrees)
+    choice = choose_depth(kind, views, wrong)
+    scenes = prepare(views, wrong, EdgeConfig(), choice)
+    (note,) = depth_notes(scenes, wrong, choice)
     assert rig.rgb[1].topic in note and LIDAR.topic in note and "is off" in note
     error = np.median(np.concatenate([_corridor_error(scene, views) for scene in scenes]))
-    if kind == "lidar":  # the right camera may be the wrong one
-        assert error > 0.04 and "not used" in note
-    else:
-        assert error < 0.01
+    assert ("not used" in note) == (kind == "lidar")
+    assert (error < 0.01) == (kind == "lidar")  # the LiDAR stands where it was asked for alone
+
+
+def test_what_contradicts_itself_is_not_called_good(swept: tuple[Views, Rig]) -> None:
+    views, rig = swept
+    wrong = turned(rough(rig, (0.5, -0.5, 0.5), 0.98), 0.2)
+    config = CalibrationConfig()
+    result = calibrate(views, wrong, config)
+    assert {c.status for c in result.cameras} == {"inconclusive"}
+    assert all("is off" in c.reason for c in result.cameras)
+    assert any("is off" in note for note in result.as_dict()["depth"]["notes"])
+    checked = check(views, wrong)
+    assert checked.status == "inconclusive" and "is off" in checked.cameras[0].reason
+    alone = calibrate(views, wrong, replace(config, depth="lidar"))
+    for found in alone.cameras:
+        assert found.status == "good"
+        assert alignment_error(rig[found.after.name], found.after, rig.rgb_left) < 0.3
 
 
 def _corridor_error(scene: Scene, views: Views) -> Array:
