@@ -164,7 +164,7 @@ def simulate(
     default="auto",
     show_default=True,
     help="Of edges in RGB; auto: stereo and LiDAR, as far as rig and recordings have them. With lidar, a second RGB "
-    "camera still sharpens the edges that it sees.",
+    "camera sharpens the edges that it sees, unless the two contradict each other.",
 )
 @click.option("--thermal", multiple=True, metavar="TOPIC", help="Count this topic as thermal (repeatable).")
 @click.option("--report", type=PATH, help="An HTML report to look at.")

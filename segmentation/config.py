@@ -101,6 +101,8 @@ class TrainConfig:
         check(parts, "accumulate", self.accumulate, f"a number that divides batch {self.batch}")
         whole = all(size >= 32 and size % STRIDE == 0 for size in self.crop)
         check(len(self.crop) == 2 and whole, "crop", self.crop, "height and width, multiples of 8, at least 32")
+        several = self.batch > self.accumulate or max(self.crop) > 32  # deepest pixels: batch statistics need two
+        check(several, "crop", self.crop, "more than 32 x 32 where accumulate leaves one frame a part")
         for name in (
             "rgb_teacher_steps",
             "thermal_teacher_steps",

@@ -32,9 +32,10 @@ def make_critics(maps: Maps, names: Sequence[str], width: float) -> nn.ModuleDic
     for name in names:
         _, channels, *size = getattr(maps, name).shape
         if min(size) < _SMALLEST:
+            stride = round(maps.logits.shape[2] / size[0])
             raise TrainingError(
                 f"critic on {name}: the map has {size[0]} x {size[1]} pixels; at least {_SMALLEST} x {_SMALLEST} are "
-                "needed (use fewer critics or a larger crop: 256 pixels for maps at an eighth)"
+                f"needed (use fewer critics or a larger crop: {_SMALLEST * stride} pixels for a map at 1/{stride})"
             )
         critics[name] = Critic(channels, width)
     return critics

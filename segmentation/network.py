@@ -68,7 +68,7 @@ class NetworkConfig:
 class Maps(NamedTuple):
     """What the network makes of a batch: logits at the input's size and the feature maps a critic may look at.
 
-    Sizes in brackets are those of the ResNeXt, where they differ.
+    Those of `fpn` and `efficientnet_lite0` are smaller: H/16 of layer3, H/32 of layer4.
     """
 
     logits: Tensor  # (B, 13, H, W)

@@ -133,6 +133,8 @@ def test_a_configuration_survives_plain_values_and_wrong_ones_are_named(tmp_path
         from_plain({"speed": 3})
     with pytest.raises(TrainingError, match="crop"):
         TrainConfig(crop=(60, 90))
+    with pytest.raises(TrainingError, match=r"crop.*one frame a part"):
+        TrainConfig(crop=(32, 32), batch=2, accumulate=2)
     with pytest.raises(TrainingError, match="optimizer"):
         TrainConfig(optimizer="sgd")
     with pytest.raises(TrainingError, match="learning_rate"):
