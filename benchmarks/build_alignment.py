@@ -1,6 +1,7 @@
 """How well thermal lies on RGB in a dataset, against the truth of simulated drives.
 
 usage: python benchmarks/build_alignment.py DRIVE... [--frames N] [--depth auto|stereo|lidar|fused|plane|infinite|exact]
+           [--stereo-width 480] [--best-within PX]
 
 DRIVE is a folder that `heatnet simulate` made; its world is built again, so that every pixel of the training grid has a
 true point in space and it is known whether the thermal camera sees that point. The rig is the true one. Printed, over
@@ -9,6 +10,10 @@ of the training grid), where the dataset says that it is valid; and, of those ma
 (precision) and of the hidden ones how many are marked (recall): pixel by pixel, and within a pixel (a neighbour counts
 too), which is what a thermal image tells: its pixels are as large as those of the grid. A pixel is hidden where
 thermal sees another point in its place, nearer, that in the grid lies a pixel or more beside it.
+
+--stereo-width has stereo look at more pixels than it does in a build. --best-within shows what no choice between the
+measured depths can exceed: where they differ, each pixel takes the nearest or the farthest one within so many pixels,
+whichever is closer to the truth.
 """
 
 import argparse
@@ -21,8 +26,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+import heatnet.dataset_tools.stereo
 from heatnet.calib.camchain import read_rig
 from heatnet.dataset_tools.align import GridConfig, thermal_from_left_at
+from heatnet.dataset_tools.outlines import STEP_PER_M, value_range
 from heatnet.dataset_tools.plan import PlanConfig, RecordingPlan, plan_recording
 from heatnet.dataset_tools.samples import DepthChoice, SampleMaker, need, read_sets
 from heatnet.dataset_tools.simulate import SimulationConfig
@@ -30,6 +37,7 @@ from heatnet.dataset_tools.simulate.pipeline import Studio
 from heatnet.dataset_tools.simulate.render import RayField
 
 Mask = NDArray[np.bool_]
+Depth = NDArray[np.float64]
 SKY_M = 1e4  # where the sky is taken to be
 
 
@@ -37,7 +45,7 @@ SKY_M = 1e4  # where the sky is taken to be
 class Truth:
     """One key frame as it is."""
 
-    depth_m: NDArray[np.float64]  # (H, W) inf for the sky
+    depth_m: Depth  # (H, W) inf for the sky
     hidden: Mask  # (H, W) something stands between the thermal camera and what the pixel shows, a pixel or more beside
 
 
@@ -65,13 +73,22 @@ def truth_of(studio: Studio, maker: SampleMaker, plan: RecordingPlan, row: int) 
     return Truth(depth.reshape(shape).astype(np.float64), hidden.reshape(shape))
 
 
-def places(maker: SampleMaker, depth_m: NDArray[np.float64], motion: Any) -> tuple[NDArray[np.float64], Mask]:
+def places(maker: SampleMaker, depth_m: Depth, motion: Any) -> tuple[NDArray[np.float64], Mask]:
     """Where in the thermal image (H, W, 2) each pixel of the grid lies, and whether within it."""
     thermal = maker.alignment.thermal.camera
     points = maker.alignment.rays * np.minimum(depth_m, 1e5).reshape(-1, 1)
     pixels, real = thermal.project(motion.apply(points))
     shape = depth_m.shape
     return pixels.reshape(*shape, 2), (real & thermal.sees(pixels)).reshape(shape)
+
+
+def best_within(depth_m: Depth, true_m: Depth, reach_px: int) -> Depth:
+    """Depth (H, W) in which each pixel beside a step has the better end of it."""
+    inverse = (1 / depth_m).astype(np.float32)
+    span, nearest = value_range(inverse, 2 * reach_px + 1)
+    farthest, truth = nearest - span, 1 / true_m
+    better = np.where(np.abs(nearest - truth) < np.abs(farthest - truth), nearest, farthest)
+    return np.where(span > STEP_PER_M, 1 / np.maximum(better, 1e-4), depth_m)
 
 
 def near(mask: Mask) -> Mask:
@@ -108,8 +125,8 @@ class Score:
         )
 
 
-def score_drive(folder: Path, depth: DepthChoice, exact: bool, frames: int, total: Score) -> Score:
-    """Compare the first frames of one drive."""
+def score_drive(folder: Path, depth: DepthChoice, arguments: argparse.Namespace, total: Score) -> Score:
+    """Compare some frames of one drive."""
     config = SimulationConfig(**json.loads((folder / "simulation.json").read_text())["config"])
     studio = Studio.build(config)
     rig = read_rig(folder / "truth_camchain.yaml")
@@ -117,17 +134,19 @@ def score_drive(folder: Path, depth: DepthChoice, exact: bool, frames: int, tota
     recording = folder / f"{config.name}.{config.format}"
     plan = plan_recording(recording, rig, PlanConfig(stereo=need(depth, "stereo"), lidar=need(depth, "lidar")))
     mine = Score([], np.zeros(3, np.int64), np.zeros(4, np.int64))
-    rows = np.unique(np.linspace(0, len(plan.stamps_ns["rgb"]) - 1, frames).astype(int)).tolist()
+    rows = np.unique(np.linspace(0, len(plan.stamps_ns["rgb"]) - 1, arguments.frames).astype(int)).tolist()
     for row, images in read_sets(plan, rows):
         assert images is not None
         truth = truth_of(studio, maker, plan, row)
         stamps = int(plan.stamps_ns["rgb"][row]), int(plan.stamps_ns["thermal"][row])
         motion = thermal_from_left_at(rig, maker.alignment.left, maker.alignment.thermal, stamps, plan.trajectory)
         true_places, covered = places(maker, truth.depth_m, motion)
-        if exact:
+        if arguments.depth == "exact":
             found = np.minimum(truth.depth_m, 1e3)
         else:
             found = maker.depth(images, maker.alignment.rgb(images["rgb"]), stamps[0], motion, plan.trajectory)
+        if arguments.best_within:
+            found = best_within(found, truth.depth_m, arguments.best_within)
         _, valid = maker.alignment.warp(images["thermal"], found, motion)
         error = np.linalg.norm(places(maker, found, motion)[0] - true_places, axis=-1)
         scale = maker.grid.intrinsics[0] / maker.alignment.thermal.camera.intrinsics[0]
@@ -141,12 +160,14 @@ def main() -> None:
     parser.add_argument("drives", nargs="+", type=Path)
     parser.add_argument("--frames", type=int, default=6)
     parser.add_argument("--depth", default="auto")
+    parser.add_argument("--stereo-width", type=int, default=heatnet.dataset_tools.stereo.WORKING_WIDTH)
+    parser.add_argument("--best-within", type=int, default=0, metavar="PX")
     arguments = parser.parse_args()
-    exact = arguments.depth == "exact"
-    depth = "infinite" if exact else arguments.depth
+    heatnet.dataset_tools.stereo.WORKING_WIDTH = arguments.stereo_width
+    depth = "infinite" if arguments.depth == "exact" else arguments.depth
     total = Score([], np.zeros(3, np.int64), np.zeros(4, np.int64))
     for folder in arguments.drives:
-        print(folder.name, score_drive(folder, depth, exact, arguments.frames, total).line())
+        print(folder.name, score_drive(folder, depth, arguments, total).line())
     print("all", total.line())
 
 
