@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from heatnet.calib.config import CalibrationConfig
 from heatnet.calib.depth_choice import choose_depth
@@ -36,10 +37,14 @@ class Case:
 
     def error_px(self, found: RigCamera) -> float:
         """Mean alignment error of a camera over the grid of left RGB rays at 5 to 200 m."""
+        return float(self.errors_px(found).mean())
+
+    def errors_px(self, found: RigCamera) -> NDArray[np.float64]:
+        """Alignment errors (N,) of a camera at what it sees of that grid."""
         camera = self.truth[found.name]
         grid = AlignmentGrid.of(self.truth.rgb_left, Estimate(camera.camera, camera.cam_from_cam0))
         moved = grid.displacement(Estimate(found.camera, found.cam_from_cam0))
-        return float(np.linalg.norm(moved[grid.seen], axis=-1).mean())
+        return np.asarray(np.linalg.norm(moved[grid.seen], axis=-1))
 
 
 def read_case(folder: Path) -> Case:

@@ -104,7 +104,7 @@ def _lite_places(name: str, trunks: int) -> list[str]:
         return [f"stems.{trunk}.{name}" for trunk in range(trunks)]
     number, _, rest = rest.partition(".")
     for part, (first, last) in PARTS.items():
-        if kind == "blocks" and number.isdecimal() and first <= int(number) < last:
+        if kind == "blocks" and number in map(str, range(first, last)):
             own = f"{int(number) - first}.{rest}"
             if part == "stems":
                 return [f"stems.{trunk}.blocks.{own}" for trunk in range(trunks)]

@@ -100,7 +100,7 @@ def test_a_critic_on_a_map_that_is_too_small_says_how_large_it_must_be() -> None
     network = PSPNet(NetworkConfig("resnet18", "late", width=0.1)).eval()
     maps = network(torch.zeros(1, 3, 128, 160), torch.zeros(1, 1, 128, 160))
     assert len(make_critics(maps, ["logits"], 0.1)) == 1
-    with pytest.raises(TrainingError, match=r"layer4.*16 x 20.*32"):
+    with pytest.raises(TrainingError, match=r"layer4.*16 x 20.*256 pixels for a map at 1/8"):
         make_critics(maps, ["logits", "layer4"], 0.1)
 
 

@@ -130,7 +130,11 @@ def test_weights_that_are_others_or_damaged_are_refused(
     monkeypatch.chdir(tmp_path)
     path, given = package / "lite0.pth", published_lite0()
     contents: dict[str, Any] = {
-        "foreign": {"a": torch.zeros(3), "_blocks.16._bn0.weight": torch.zeros(3), "_blocks.x": torch.zeros(3)},
+        "foreign": {
+            "a": torch.zeros(3),
+            "_blocks.16._bn0.weight": torch.zeros(3),
+            f"_blocks.{'9' * 6000}.x": torch.zeros(3),
+        },
         "a list": [torch.zeros(3)],
         "another shape": {**given, "_blocks.3._bn2.bias": torch.zeros(3)},
         "evil": {**given, "_fc.bias": Evil()},
