@@ -231,23 +231,27 @@ def _locked(folder: Path) -> Iterator[None]:
 
 def _clean(root: Path) -> None:
     """Remove what a killed process left, and the folders where nothing came into them."""
-    for path in _superseded(root):
-        path.unlink(missing_ok=True)
-    shards = [path for path in (root / SHARDS).glob(".*.tmp") if _SHARD.fullmatch(_unfinished(path.name))]
-    for path in (*shards, *(path for path in root.glob(".*.tmp") if _unfinished(path.name) in (MANIFEST, CARD))):
-        path.unlink(missing_ok=True)
+    named = _named(root)
+    planned = set(map(planned_name, named))
+    for path in (root / SHARDS).glob("*.h5"):
+        if path.name not in named and planned_name(path.name) in planned:  # with labels instead of without, or so
+            path.unlink(missing_ok=True)
+    for path in (root / SHARDS).glob(".*.tmp"):
+        name = _unfinished(path.name)
+        if _SHARD.fullmatch(name) or planned_name(name) in planned:
+            path.unlink(missing_ok=True)
+    for path in root.glob(".*.tmp"):
+        if _unfinished(path.name) in (MANIFEST, CARD):
+            path.unlink(missing_ok=True)
     if not (root / MANIFEST).exists():
         with contextlib.suppress(OSError):
             (root / SHARDS).rmdir()
             root.rmdir()
 
 
-def _superseded(root: Path) -> list[Path]:
-    """Shards that the manifest names under another name: with labels, or without."""
+def _named(root: Path) -> set[str]:
+    """The shards that the manifest names; none where it cannot be read."""
     try:
-        named = {record.name for record in read_manifest(root).shards}
+        return {record.name for record in read_manifest(root).shards}
     except DatasetError:
-        return []
-    planned = set(map(planned_name, named))
-    files = (root / SHARDS).glob("*.h5")
-    return [file for file in files if file.name not in named and planned_name(file.name) in planned]
+        return set()

@@ -119,9 +119,13 @@ def test_a_replaced_shard_that_a_killed_process_left_is_removed(tmp_path: Path) 
     relabel(root, Bright())
     first = contents(root)
     (root / "shards/a_day.h5").write_bytes(old)
-    (root / "shards/foreign.h5").write_bytes(b"kept")
+    (root / "shards/.a_day.labels-00c0ffee.h5.4711.tmp").write_bytes(b"half")
+    kept = [root / "shards" / name for name in ("foreign.h5", ".foreign.h5.4711.tmp")]
+    for path in kept:
+        path.write_bytes(b"kept")
     relabel(root, Bright())
-    (root / "shards/foreign.h5").unlink()
+    for path in kept:
+        path.unlink()
     assert contents(root) == first
 
 
@@ -175,6 +179,7 @@ from test_relabel import Bright
 from heatnet.dataset_tools.relabel import relabel
 print("begun", flush=True)
 relabel(Path(sys.argv[1]), Bright())
+print("done", flush=True)
 """
 
 
@@ -191,10 +196,11 @@ def test_labelling_killed_at_any_moment_leaves_a_dataset_and_goes_on_to_the_same
 
     begun = start(make_dataset(tmp_path / "whole"))
     clock = time.monotonic()
-    assert begun.wait() == 0
+    assert begun.stdout is not None and begun.stdout.readline() == "done\n"
     duration = time.monotonic() - clock
+    assert begun.wait() == 0
     rng = random.Random(0)
-    for i in range(10):
+    for i in range(20):
         root = make_dataset(tmp_path / f"out{i}")
         process = start(root)
         time.sleep(rng.uniform(0, duration))
