@@ -1,18 +1,20 @@
 """Which of many beginnings leads to the right calibration.
 
-Searched widely, the beginnings are ranked and climbed by the second score, which needs no matches; once settled, those
-compete by how many edges they meet, which tells a wrong place from the right one where agreement hardly does.
+Searched widely, the beginnings are ranked and climbed by the second score, which needs no matches. Once settled, they
+compete by how many edges they meet, which tells a wrong place from the right one where agreement hardly does; and from
+a wrong place, halves of the image lead on.
 """
 
 import itertools
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from heatnet.calib.ascent import ascend
 from heatnet.calib.coarse import CoarseConfig, Sight, search_pose
-from heatnet.calib.observations import Observe
+from heatnet.calib.observations import Observations, Observe
 from heatnet.calib.parallel import side_by_side
 from heatnet.calib.parameters import Estimate, Prior
 from heatnet.calib.refine import APPROACH, FINAL, SETTLE, Stage, fit, refine
@@ -25,8 +27,11 @@ log = logging.getLogger(__name__)
 SCORED = 10_000  # landmarks that the second score asks
 MET = 10_000  # landmarks that are asked whether a settled candidate meets them
 FOLLOWED = 2  # candidates that are settled, of those that agree best after the first stage
-WIDE_PX, NARROW_PX = 2.0, 1.2  # blurs under which the second score is climbed
+WIDE_PX = 2.0  # blur under which the second score is climbed
 HOPS, MORE = 3, 0.01  # at most, from what is settled to what meets so many more edges
+HALVINGS = 4  # of the thermal images, each by another line
+HALF = (replace(APPROACH, most=2_000), replace(SETTLE[0], most=3_000, steps=6))
+ALMOST, ELSEWHERE_PX = 0.95, 0.4  # share of the agreement, and distance, from which what a half leads to is followed
 ALIKE_PX = 0.15  # candidates nearer to each other than this end in the same place
 
 
@@ -51,24 +56,49 @@ def find_basin(
     near = [_refined(observe, c, guess, prior, (APPROACH,)) for c in search_pose(sights, guess, coarse)]
     asked = observe(BLUR_PX, 1).thinned(SCORED)
     near.sort(key=lambda estimate: -agreement(asked, estimate)[0])
-    best, met = _settle_best(observe, near[:FOLLOWED], guess, prior, (WIDE_PX,))
+    climbed = side_by_side(lambda start: ascend(observe, start, guess, prior, WIDE_PX), near[:FOLLOWED])
+    best, met = _settle_best(observe, climbed, guess, prior)
     for _ in range(HOPS):
-        other, more = _settle_best(observe, [best], guess, prior, (NARROW_PX, WIDE_PX))
-        log.debug("%s: %.0f edges met, %.0f from higher up", camera.name, met, more)
+        others = _let_go(observe, best, guess, prior)
+        if not others:
+            break
+        other, more = _settle_best(observe, others, guess, prior)
+        log.debug("%s: %.0f edges met, %.0f by what halves of the image lead to", camera.name, met, more)
         if more <= met * (1 + MORE):
             break
         best, met = other, more
     return best
 
 
-def _settle_best(
-    observe: Observe, starts: Sequence[Estimate], guess: Estimate, prior: Prior, blurs_px: Sequence[float]
-) -> tuple[Estimate, float]:
-    """What meets most edges of all that the starts lead to, and how many: uphill under each blur, then settled."""
-    asked = observe(FINAL.blur_px, FINAL.frames).thinned(MET)
+def _let_go(observe: Observe, at: Estimate, guess: Estimate, prior: Prior) -> list[Estimate]:
+    """What halves of the thermal images lead to, where that is elsewhere and edges agree there about as well.
 
-    def climb(way: tuple[Estimate, float]) -> Estimate:
-        return ascend(observe, way[0], guess, prior, way[1])
+    Repeated edges hold a wrong place by pulling different parts of the image different ways; alone, a half lets go.
+    """
+    asked = observe(BLUR_PX, 1).thinned(SCORED)
+    ways = [np.pi * i / HALVINGS for i in range(2 * HALVINGS)]
+    ends = side_by_side(lambda way: _refined(_half(observe, at, way), at, guess, prior, HALF), ways)
+    agreed = [agreement(asked, end)[0] for end in ends]
+    nearly = ALMOST * agreement(asked, at)[0]
+    ranked = [ends[i] for i in np.argsort(agreed)[::-1] if agreed[i] > nearly]
+    return _unlike(observe, [at, *ranked], ELSEWHERE_PX)[1 : 1 + FOLLOWED]
+
+
+def _half(observe: Observe, at: Estimate, way: float) -> Observe:
+    """Only what `at` places in that half of the thermal images; `way` is an angle."""
+
+    def observe_half(blur_px: float, frames: int) -> Observations:
+        observed = observe(blur_px, frames)
+        seen = observed.seen(at)
+        order = np.argsort(seen.pixels @ np.array([np.cos(way), np.sin(way)]))
+        return observed.only(np.sort(seen.index[order[len(order) // 2 :]]))
+
+    return observe_half
+
+
+def _settle_best(observe: Observe, starts: Sequence[Estimate], guess: Estimate, prior: Prior) -> tuple[Estimate, float]:
+    """What meets most edges of all that the starts lead to when settled, and how many."""
+    asked = observe(FINAL.blur_px, FINAL.frames).thinned(MET)
 
     def begin(way: tuple[Estimate, Prior]) -> Estimate:
         return _refined(observe, way[0], guess, way[1], SETTLE[:1])
@@ -77,18 +107,18 @@ def _settle_best(
         end = _refined(observe, begun, guess, prior, SETTLE[1:])
         return end, float(fit(asked, end, guess, prior, FINAL).normal.weights.sum())
 
-    higher = _unlike(observe, side_by_side(climb, list(itertools.product(starts, blurs_px))))
-    begun = _unlike(observe, side_by_side(begin, list(itertools.product(higher, (prior, prior.held())))))
+    apart = _unlike(observe, starts, ALIKE_PX)
+    begun = _unlike(observe, side_by_side(begin, list(itertools.product(apart, (prior, prior.held())))), ALIKE_PX)
     settled, met = zip(*side_by_side(settle, begun), strict=True)
     return settled[int(np.argmax(met))], max(met)
 
 
-def _unlike(observe: Observe, estimates: Sequence[Estimate]) -> list[Estimate]:
-    """Those of the estimates that place the landmarks elsewhere than the ones before."""
+def _unlike(observe: Observe, estimates: Sequence[Estimate], least_px: float) -> list[Estimate]:
+    """Those of the estimates that place the landmarks elsewhere than all before them that are kept."""
     observed = observe(BLUR_PX, 1).thinned(SCORED)
     kept: list[Estimate] = []
     for estimate in estimates:
-        if all(observed.apart_px(estimate, other) > ALIKE_PX for other in kept):
+        if all(observed.apart_px(estimate, other) > least_px for other in kept):
             kept.append(estimate)
     return kept
 

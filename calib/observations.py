@@ -58,9 +58,13 @@ class Observations:
         if step <= 1:
             return self
         turn = np.arange(len(self.views)) - np.searchsorted(self.views, self.views)  # of the frames of a key frame
-        kept = (self.numbers + turn[self.images]) % step == 0
+        kept = np.flatnonzero((self.numbers + turn[self.images]) % step == 0)
+        return replace(self.only(kept), worth=self.worth * step)
+
+    def only(self, kept: Index) -> "Observations":
+        """The same with the landmarks `kept` (M,), which must be in order."""
         rows = {name: getattr(self, name)[kept] for name in ("images", *A_LANDMARK)}
-        return replace(self, **rows, worth=self.worth * step)
+        return replace(self, **rows)
 
     def seen(self, estimate: Estimate) -> Seen:
         """The landmarks that `estimate` places inside the images."""

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from heatnet.calib import basin, several
+from heatnet.calib.ascent import directions
 from heatnet.calib.config import CalibrationConfig
 from heatnet.calib.depth_choice import choose_depth
 from heatnet.calib.observations import Observe
@@ -38,20 +39,17 @@ def observe(rig: Rig, views: Views) -> Observe:
 
 def test_of_places_alike_the_first_is_kept(rig: Rig, observe: Observe) -> None:
     truth = truth_of(rig)
-    kept = basin._unlike(observe, [truth, shifted(truth, 0.05), shifted(truth, 0.5), shifted(truth, 0.45)])
+    kept = basin._unlike(observe, [truth, shifted(truth, 0.05), shifted(truth, 0.5), shifted(truth, 0.45)], 0.15)
     assert [e.camera.intrinsics[2] - truth.camera.intrinsics[2] for e in kept] == pytest.approx([0.0, 0.5])
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_the_start_that_ends_on_the_edges_wins(
-    rig: Rig, observe: Observe, order: tuple[int, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(basin, "ascend", lambda _, start, *rest: start)
+def test_the_start_that_ends_on_the_edges_wins(rig: Rig, observe: Observe, order: tuple[int, int]) -> None:
     truth, turned = truth_of(rig), np.zeros(len(truth_of(rig).names))
     turned[1] = np.deg2rad(4.0)
     starts = [(truth, truth.moved(turned))[i] for i in order]
-    best, met = basin._settle_best(observe, starts, truth, Prior(), (basin.WIDE_PX,))
-    _, elsewhere = basin._settle_best(observe, [truth.moved(turned)], truth, Prior(), (basin.WIDE_PX,))
+    best, met = basin._settle_best(observe, starts, truth, Prior())
+    _, elsewhere = basin._settle_best(observe, [truth.moved(turned)], truth, Prior())
     assert observe(1.0, 1).apart_px(truth, best) < 0.5
     assert met > 1.2 * elsewhere
 
@@ -71,10 +69,41 @@ def test_a_wrong_place_is_left_for_one_that_meets_more_edges(
         return places[len(asked) - 1], next(met)
 
     monkeypatch.setattr(basin, "_settle_best", settle_best)
+    monkeypatch.setattr(basin, "_let_go", lambda _, at, *rest: [at])
     observe = observer(scenes, "cam2")
     found = basin.find_basin(scenes, rig["cam2"], observe, right, config.prior, config.coarse, config.coarse_views)
     assert found is places[2]  # the last round met hardly more
     assert [starts[0] for starts in asked[1:]] == places[:3]
+
+
+def test_halves_of_the_image_lead_out_of_wrong_places(rig: Rig, observe: Observe) -> None:
+    truth, observed = truth_of(rig), observe(1.0, 1)
+    ways = directions(observed, truth, truth, Prior())
+    wrong = []
+    for seed in (25, 32, 37):
+        kick = np.random.default_rng(seed).normal(size=len(ways))
+        start = truth.moved(7.0 * kick / np.linalg.norm(kick) @ ways)
+        settled, met = basin._settle_best(observe, [start], truth, Prior())
+        wrong.append(observed.apart_px(truth, settled))
+        if others := basin._let_go(observe, settled, truth, Prior()):
+            found, more = basin._settle_best(observe, others, truth, Prior())
+            settled = found if more > met else settled
+        assert observed.apart_px(truth, settled) < 0.2
+    assert max(wrong) > 2.0
+
+
+def test_halves_lead_nowhere_from_the_right_place(rig: Rig, observe: Observe) -> None:
+    assert not basin._let_go(observe, truth_of(rig), truth_of(rig), Prior())
+
+
+def test_a_half_is_one_side_of_the_image_whatever_the_blur(rig: Rig, observe: Observe) -> None:
+    truth = truth_of(rig)
+    right, left = (basin._half(observe, truth, way) for way in (0.0, np.pi))
+    for blur_px in (1.0, 2.0):
+        columns = [half(blur_px, 1).seen(truth).pixels[:, 0] for half in (left, right)]
+        assert columns[0].max() <= columns[1].min()
+        seen = len(observe(blur_px, 1).seen(truth).index)
+        assert [len(c) for c in columns] == pytest.approx([seen / 2] * 2, abs=2)
 
 
 def test_a_lens_that_folds_over_does_not_convince_however_well_edges_agree(observe: Observe, rig: Rig) -> None:
