@@ -1,7 +1,7 @@
 """How well thermal lies on RGB in a dataset, against the truth of simulated drives.
 
 usage: python benchmarks/build_alignment.py DRIVE... [--frames N] [--depth auto|stereo|lidar|fused|plane|infinite|exact]
-           [--stereo-width 480] [--best-within PX]
+           [--stereo-width 480] [--best-within PX] [--solid]
 
 DRIVE is a folder that `heatnet simulate` made; its world is built again, so that every pixel of the training grid has a
 true point in space and it is known whether the thermal camera sees that point. The rig is the true one. Printed, over
@@ -13,7 +13,7 @@ thermal sees another point in its place, nearer, that in the grid lies a pixel o
 
 --stereo-width has stereo look at more pixels than it does in a build. --best-within shows what no choice between the
 measured depths can exceed: where they differ, each pixel takes the nearest or the farthest one within so many pixels,
-whichever is closer to the truth.
+whichever is closer to the truth. --solid leaves out what lies within 5 px of leaves.
 """
 
 import argparse
@@ -33,12 +33,14 @@ from heatnet.dataset_tools.outlines import STEP_PER_M, value_range
 from heatnet.dataset_tools.plan import PlanConfig, RecordingPlan, plan_recording
 from heatnet.dataset_tools.samples import DepthChoice, SampleMaker, need, read_sets
 from heatnet.dataset_tools.simulate import SimulationConfig
+from heatnet.dataset_tools.simulate.materials import VEGETATION
 from heatnet.dataset_tools.simulate.pipeline import Studio
 from heatnet.dataset_tools.simulate.render import RayField
 
 Mask = NDArray[np.bool_]
 Depth = NDArray[np.float64]
 SKY_M = 1e4  # where the sky is taken to be
+LEAVES_PX = 5
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Truth:
     """One key frame as it is."""
 
     depth_m: Depth  # (H, W) inf for the sky
+    leaves: Mask  # (H, W) vegetation, or beside it
     hidden: Mask  # (H, W) something stands between the thermal camera and what the pixel shows, a pixel or more beside
 
 
@@ -62,7 +65,8 @@ def truth_of(studio: Studio, maker: SampleMaker, plan: RecordingPlan, row: int) 
     origin = world_from_left.translation.astype(np.float32)
     directions = (rays.centre @ world_from_left.rotation.T).astype(np.float32)
     exposure = moments[0].exposure
-    depth = exposure.hit(origin, directions).distance
+    hits = exposure.hit(origin, directions)
+    depth, label = hits.distance, studio.world.columns.label[exposure.material(hits)]
     points = origin + directions * np.minimum(depth, SKY_M)[:, None]
     eye = world_from_thermal.translation.astype(np.float32)
     reached = np.minimum(exposure.hit(eye, points - eye).distance, 1)  # 1 where nothing stands before the point
@@ -70,7 +74,8 @@ def truth_of(studio: Studio, maker: SampleMaker, plan: RecordingPlan, row: int) 
     beside = (covering[:, :2] / covering[:, 2:] - rays.centre[:, :2]) * align.grid.intrinsics[:2]
     shape = align.grid.resolution[::-1]
     hidden = np.linalg.norm(beside, axis=1) >= 1.0
-    return Truth(depth.reshape(shape).astype(np.float64), hidden.reshape(shape))
+    leaves = near((label == VEGETATION).reshape(shape), LEAVES_PX)
+    return Truth(depth.reshape(shape).astype(np.float64), leaves, hidden.reshape(shape))
 
 
 def places(maker: SampleMaker, depth_m: Depth, motion: Any) -> tuple[NDArray[np.float64], Mask]:
@@ -91,9 +96,9 @@ def best_within(depth_m: Depth, true_m: Depth, reach_px: int) -> Depth:
     return np.where(span > STEP_PER_M, 1 / np.maximum(better, 1e-4), depth_m)
 
 
-def near(mask: Mask) -> Mask:
+def near(mask: Mask, reach_px: int = 1) -> Mask:
     """With the neighbours."""
-    return cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    return cv2.dilate(mask.astype(np.uint8), np.ones((2 * reach_px + 1,) * 2, np.uint8)) > 0
 
 
 @dataclass
@@ -150,8 +155,9 @@ def score_drive(folder: Path, depth: DepthChoice, arguments: argparse.Namespace,
         _, valid = maker.alignment.warp(images["thermal"], found, motion)
         error = np.linalg.norm(places(maker, found, motion)[0] - true_places, axis=-1)
         scale = maker.grid.intrinsics[0] / maker.alignment.thermal.camera.intrinsics[0]
+        counted = covered & (truth.depth_m >= 3.0) & ~(truth.leaves & arguments.solid)
         for score in (mine, total):
-            score.add(error * scale, valid > 0, truth.hidden, covered & (truth.depth_m >= 3.0))
+            score.add(error * scale, valid > 0, truth.hidden, counted)
     return mine
 
 
@@ -162,6 +168,7 @@ def main() -> None:
     parser.add_argument("--depth", default="auto")
     parser.add_argument("--stereo-width", type=int, default=heatnet.dataset_tools.stereo.WORKING_WIDTH)
     parser.add_argument("--best-within", type=int, default=0, metavar="PX")
+    parser.add_argument("--solid", action="store_true")
     arguments = parser.parse_args()
     heatnet.dataset_tools.stereo.WORKING_WIDTH = arguments.stereo_width
     depth = "infinite" if arguments.depth == "exact" else arguments.depth
