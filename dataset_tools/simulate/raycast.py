@@ -148,7 +148,7 @@ class Exposure:
 
 
 def _rays(origins: Floats, directions: Floats) -> Floats:
-    count = max(np.atleast_2d(origins).shape[0], np.atleast_2d(directions).shape[0])
+    count = np.broadcast_shapes(np.atleast_2d(origins).shape, np.atleast_2d(directions).shape)[0]
     rays = np.empty((count, 6), np.float32)
     rays[:, :3], rays[:, 3:] = origins, directions
     return rays

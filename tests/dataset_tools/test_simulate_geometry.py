@@ -113,6 +113,14 @@ def test_depth_and_classes_of_left_rgb_agree_with_the_thermal_camera(studio: Stu
     assert same.mean() > 0.93
 
 
+def test_no_rays_hit_nothing(studio: Studio) -> None:
+    """As where no pixel of a portion of an image faces the sun."""
+    exposure, none, sun = studio.world.at(0.0).exposure, np.zeros((0, 3), np.float32), np.ones(3, np.float32)
+    assert exposure.blocked(none, sun).shape == (0,)
+    assert exposure.hit(sun, none).distance.shape == (0,)
+    assert exposure.blocked(sun, sun).shape == (1,)
+
+
 def test_what_moves_is_where_it_is_at_the_exposure(studio: Studio) -> None:
     world, a, b = studio.world, 0.0, 0.037
     for mover in world.movers:
