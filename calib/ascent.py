@@ -12,18 +12,16 @@ from heatnet.calib.parameters import Estimate, Prior
 from heatnet.calib.score import agreement
 
 Array = NDArray[np.float64]
+WIDE_PX = 2.0  # blur of the thermal images: the wider, the fewer peaks
 ASKED = 3_000  # landmarks
 STEPS_PX = (3.0, 1.5, 0.75)
 ROUNDS = 3
 LEAST_PX = 0.7  # a direction that moves the image less within one deviation of the prior is left alone
 
 
-def ascend(observe: Observe, start: Estimate, guess: Estimate, prior: Prior, blur_px: float) -> Estimate:
-    """The estimate that agrees best of those around `start` that are reached without a step down; `start` if none does.
-
-    `blur_px` is that of the thermal images: the wider, the fewer peaks.
-    """
-    observed = observe(blur_px, 1).thinned(ASKED)
+def ascend(observe: Observe, start: Estimate, guess: Estimate, prior: Prior) -> Estimate:
+    """What agrees best around `start` of all that is reached without a step down; `start` itself if nothing does."""
+    observed = observe(WIDE_PX, 1).thinned(ASKED)
     ways = directions(observed, start, guess, prior)
     best, agreed = start, agreement(observed, start)[0]
     for length in STEPS_PX:

@@ -7,10 +7,11 @@ a wrong place, halves of the image lead on.
 
 import itertools
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from heatnet.calib.ascent import ascend
 from heatnet.calib.coarse import CoarseConfig, Sight, search_pose
@@ -27,10 +28,9 @@ log = logging.getLogger(__name__)
 SCORED = 10_000  # landmarks that the second score asks
 MET = 10_000  # landmarks that are asked whether a settled candidate meets them
 FOLLOWED = 2  # candidates that are settled, of those that agree best after the first stage
-WIDE_PX = 2.0  # blur under which the second score is climbed
 HOPS, MORE = 3, 0.01  # at most, from what is settled to what meets so many more edges
 HALVINGS = 4  # of the thermal images, each by another line
-HALF = (replace(APPROACH, most=2_000), replace(SETTLE[0], most=3_000, steps=6))
+ALONE = (replace(APPROACH, most=2_000), replace(SETTLE[0], most=3_000, steps=6))  # a half's: only to see where it goes
 ALMOST, ELSEWHERE_PX = 0.95, 0.4  # share of the agreement, and distance, from which what a half leads to is followed
 ALIKE_PX = 0.15  # candidates nearer to each other than this end in the same place
 
@@ -56,7 +56,7 @@ def find_basin(
     near = [_refined(observe, c, guess, prior, (APPROACH,)) for c in search_pose(sights, guess, coarse)]
     asked = observe(BLUR_PX, 1).thinned(SCORED)
     near.sort(key=lambda estimate: -agreement(asked, estimate)[0])
-    climbed = side_by_side(lambda start: ascend(observe, start, guess, prior, WIDE_PX), near[:FOLLOWED])
+    climbed = side_by_side(lambda start: ascend(observe, start, guess, prior), near[:FOLLOWED])
     best, met = _settle_best(observe, climbed, guess, prior)
     for _ in range(HOPS):
         others = _let_go(observe, best, guess, prior)
@@ -76,32 +76,39 @@ def _let_go(observe: Observe, at: Estimate, guess: Estimate, prior: Prior) -> li
     Repeated edges hold a wrong place by pulling different parts of the image different ways; alone, a half lets go.
     """
     asked = observe(BLUR_PX, 1).thinned(SCORED)
-    ways = [np.pi * i / HALVINGS for i in range(2 * HALVINGS)]
-    ends = side_by_side(lambda way: _refined(_half(observe, at, way), at, guess, prior, HALF), ways)
+    ends = side_by_side(lambda half: _refined(half, at, guess, prior, ALONE), list(_halves(observe, at)))
     agreed = [agreement(asked, end)[0] for end in ends]
     nearly = ALMOST * agreement(asked, at)[0]
     ranked = [ends[i] for i in np.argsort(agreed)[::-1] if agreed[i] > nearly]
     return _unlike(observe, [at, *ranked], ELSEWHERE_PX)[1 : 1 + FOLLOWED]
 
 
-def _half(observe: Observe, at: Estimate, way: float) -> Observe:
-    """Only what `at` places in that half of the thermal images; `way` is an angle."""
+def _halves(observe: Observe, at: Estimate) -> Iterator[Observe]:
+    """The half of the landmarks that `at` places farthest to the right in the images, and so on all around."""
+    observed = observe(BLUR_PX, 1)
+    seen = observed.seen(at)
+    numbers = observed.numbers[seen.index]
+    for angle in np.pi / HALVINGS * np.arange(2 * HALVINGS):
+        order = np.argsort(seen.pixels @ np.array([np.cos(angle), np.sin(angle)]))
+        yield _only(observe, numbers[order[len(order) // 2 :]])
 
-    def observe_half(blur_px: float, frames: int) -> Observations:
+
+def _only(observe: Observe, numbers: NDArray[np.int64]) -> Observe:
+    """What `observe` gives, of the landmarks of these numbers."""
+
+    def observe_some(blur_px: float, frames: int) -> Observations:
         observed = observe(blur_px, frames)
-        seen = observed.seen(at)
-        order = np.argsort(seen.pixels @ np.array([np.cos(way), np.sin(way)]))
-        return observed.only(np.sort(seen.index[order[len(order) // 2 :]]))
+        return observed.only(np.flatnonzero(np.isin(observed.numbers, numbers)))
 
-    return observe_half
+    return observe_some
 
 
 def _settle_best(observe: Observe, starts: Sequence[Estimate], guess: Estimate, prior: Prior) -> tuple[Estimate, float]:
     """What meets most edges of all that the starts lead to when settled, and how many."""
     asked = observe(FINAL.blur_px, FINAL.frames).thinned(MET)
 
-    def begin(way: tuple[Estimate, Prior]) -> Estimate:
-        return _refined(observe, way[0], guess, way[1], SETTLE[:1])
+    def begin(pair: tuple[Estimate, Prior]) -> Estimate:
+        return _refined(observe, pair[0], guess, pair[1], SETTLE[:1])
 
     def settle(begun: Estimate) -> tuple[Estimate, float]:
         end = _refined(observe, begun, guess, prior, SETTLE[1:])

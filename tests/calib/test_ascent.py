@@ -38,7 +38,7 @@ def test_four_directions_off_by_some_pixels_each_are_climbed_back(
     grid = AlignmentGrid.of(rig.rgb_left, truth)
     before, after = (
         np.linalg.norm(grid.displacement(e)[grid.seen], axis=-1).mean()
-        for e in (start, ascend(observe, start, truth, PRIOR, 2.0))
+        for e in (start, ascend(observe, start, truth, PRIOR))
     )
     assert before > 2.5
     assert after < 1.2

@@ -76,34 +76,57 @@ def test_a_wrong_place_is_left_for_one_that_meets_more_edges(
     assert [starts[0] for starts in asked[1:]] == places[:3]
 
 
-def test_halves_of_the_image_lead_out_of_wrong_places(rig: Rig, observe: Observe) -> None:
+@pytest.mark.parametrize("seed", [2, 18, 32])
+def test_halves_of_the_image_lead_out_of_wrong_places(rig: Rig, observe: Observe, seed: int) -> None:
     truth, observed = truth_of(rig), observe(1.0, 1)
     ways = directions(observed, truth, truth, Prior())
-    wrong = []
-    for seed in (25, 32, 37):
-        kick = np.random.default_rng(seed).normal(size=len(ways))
-        start = truth.moved(7.0 * kick / np.linalg.norm(kick) @ ways)
-        settled, met = basin._settle_best(observe, [start], truth, Prior())
-        wrong.append(observed.apart_px(truth, settled))
-        if others := basin._let_go(observe, settled, truth, Prior()):
-            found, more = basin._settle_best(observe, others, truth, Prior())
-            settled = found if more > met else settled
-        assert observed.apart_px(truth, settled) < 0.2
-    assert max(wrong) > 2.0
+    kick = np.random.default_rng(seed).normal(size=len(ways))
+    start = truth.moved(7.0 * kick / np.linalg.norm(kick) @ ways)
+    settled, met = basin._settle_best(observe, [start], truth, Prior())
+    assert observed.apart_px(truth, settled) > 1.0
+    found, more = basin._settle_best(observe, basin._let_go(observe, settled, truth, Prior()), truth, Prior())
+    assert observed.apart_px(truth, found) < 0.2 and more > 1.2 * met
 
 
-def test_halves_lead_nowhere_from_the_right_place(rig: Rig, observe: Observe) -> None:
-    assert not basin._let_go(observe, truth_of(rig), truth_of(rig), Prior())
-
-
-def test_a_half_is_one_side_of_the_image_whatever_the_blur(rig: Rig, observe: Observe) -> None:
+def test_only_what_agrees_about_as_well_elsewhere_is_followed(
+    rig: Rig, observe: Observe, monkeypatch: pytest.MonkeyPatch
+) -> None:
     truth = truth_of(rig)
-    right, left = (basin._half(observe, truth, way) for way in (0.0, np.pi))
+    assert not basin._let_go(observe, truth, truth, Prior())
+    for at, end, followed in (
+        (truth, shifted(truth, 5.0), []),
+        (truth, shifted(truth, 0.2), []),
+        (shifted(truth, 5.0), truth, [truth]),
+    ):
+        monkeypatch.setattr(basin, "_refined", lambda *_, end=end: end)
+        assert basin._let_go(observe, at, truth, Prior()) == followed
+
+
+def test_the_search_ends_where_halves_always_promise_more(
+    rig: Rig, views: Views, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = CalibrationConfig()
+    some = dataclasses.replace(views, views=views.views[:3])
+    scenes = prepare(some, rig, config.edges, choose_depth("stereo", some, rig))
+    met = iter(2.0 ** np.arange(100))
+    monkeypatch.setattr(basin, "_settle_best", lambda _, starts, *rest: (starts[0], next(met)))
+    monkeypatch.setattr(basin, "_let_go", lambda _, at, *rest: [at])
+    observe = observer(scenes, "cam2")
+    basin.find_basin(scenes, rig["cam2"], observe, truth_of(rig), config.prior, config.coarse, config.coarse_views)
+    assert next(met) == 2.0 ** (1 + basin.HOPS)
+
+
+def test_halves_are_sides_of_the_image_whatever_the_blur(rig: Rig, observe: Observe) -> None:
+    truth = truth_of(rig)
+    halves = list(basin._halves(observe, truth))
+    assert len(halves) == 8
     for blur_px in (1.0, 2.0):
-        columns = [half(blur_px, 1).seen(truth).pixels[:, 0] for half in (left, right)]
-        assert columns[0].max() <= columns[1].min()
-        seen = len(observe(blur_px, 1).seen(truth).index)
-        assert [len(c) for c in columns] == pytest.approx([seen / 2] * 2, abs=2)
+        count = len(observe(blur_px, 1).seen(truth).index)
+        for first, axis in ((0, 0), (2, 1)):
+            far, near = (halves[i](blur_px, 1) for i in (first, first + 4))
+            assert near.seen(truth).pixels[:, axis].max() <= far.seen(truth).pixels[:, axis].min()
+            assert [len(h.points) for h in (near, far)] == pytest.approx([count / 2] * 2, abs=2)
+            assert all((np.diff(h.images) >= 0).all() for h in (near, far))
 
 
 def test_a_lens_that_folds_over_does_not_convince_however_well_edges_agree(observe: Observe, rig: Rig) -> None:
