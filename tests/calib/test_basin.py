@@ -15,7 +15,7 @@ from heatnet.calib.parameters import Estimate, Prior
 from heatnet.calib.pipeline import calibrate
 from heatnet.calib.refine import Fit, refine_jointly
 from heatnet.calib.rig import Rig
-from heatnet.calib.scene import observer, prepare
+from heatnet.calib.scene import Scene, observer, prepare
 from heatnet.calib.verdict import Limits
 from heatnet.calib.views import Views
 from heatnet.errors import CalibrationError
@@ -32,9 +32,21 @@ def shifted(estimate: Estimate, pixels: float) -> Estimate:
 
 
 @pytest.fixture(scope="module")
-def observe(rig: Rig, views: Views) -> Observe:
+def scenes(rig: Rig, views: Views) -> tuple[Scene, ...]:
     some = dataclasses.replace(views, views=views.views[:3])
-    return observer(prepare(some, rig, CalibrationConfig().edges, choose_depth("stereo", some, rig)), "cam2")
+    return prepare(some, rig, CalibrationConfig().edges, choose_depth("stereo", some, rig))
+
+
+@pytest.fixture(scope="module")
+def observe(scenes: tuple[Scene, ...]) -> Observe:
+    return observer(scenes, "cam2")
+
+
+def found(rig: Rig, scenes: tuple[Scene, ...], observe: Observe) -> Estimate:
+    config = CalibrationConfig()
+    return basin.find_basin(
+        scenes, rig["cam2"], observe, truth_of(rig), config.prior, config.coarse, config.coarse_views
+    )
 
 
 def test_of_places_alike_the_first_is_kept(rig: Rig, observe: Observe) -> None:
@@ -55,11 +67,8 @@ def test_the_start_that_ends_on_the_edges_wins(rig: Rig, observe: Observe, order
 
 
 def test_a_wrong_place_is_left_for_one_that_meets_more_edges(
-    rig: Rig, views: Views, monkeypatch: pytest.MonkeyPatch
+    rig: Rig, scenes: tuple[Scene, ...], observe: Observe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = CalibrationConfig()
-    some = dataclasses.replace(views, views=views.views[:3])
-    scenes = prepare(some, rig, config.edges, choose_depth("stereo", some, rig))
     right, met = truth_of(rig), iter([100.0, 120.0, 150.0, 151.0])
     places = [shifted(right, px) for px in (3.0, 1.0, 0.0, 9.0)]
     asked: list[Sequence[Estimate]] = []
@@ -70,9 +79,7 @@ def test_a_wrong_place_is_left_for_one_that_meets_more_edges(
 
     monkeypatch.setattr(basin, "_settle_best", settle_best)
     monkeypatch.setattr(basin, "_let_go", lambda _, at, *rest: [at])
-    observe = observer(scenes, "cam2")
-    found = basin.find_basin(scenes, rig["cam2"], observe, right, config.prior, config.coarse, config.coarse_views)
-    assert found is places[2]  # the last round met hardly more
+    assert found(rig, scenes, observe) is places[2]  # the last round met hardly more
     assert [starts[0] for starts in asked[1:]] == places[:3]
 
 
@@ -84,8 +91,8 @@ def test_halves_of_the_image_lead_out_of_wrong_places(rig: Rig, observe: Observe
     start = truth.moved(7.0 * kick / np.linalg.norm(kick) @ ways)
     settled, met = basin._settle_best(observe, [start], truth, Prior())
     assert observed.apart_px(truth, settled) > 1.0
-    found, more = basin._settle_best(observe, basin._let_go(observe, settled, truth, Prior()), truth, Prior())
-    assert observed.apart_px(truth, found) < 0.2 and more > 1.2 * met
+    end, more = basin._settle_best(observe, basin._let_go(observe, settled, truth, Prior()), truth, Prior())
+    assert observed.apart_px(truth, end) < 0.2 and more > 1.2 * met
 
 
 def test_only_what_agrees_about_as_well_elsewhere_is_followed(
@@ -103,16 +110,12 @@ def test_only_what_agrees_about_as_well_elsewhere_is_followed(
 
 
 def test_the_search_ends_where_halves_always_promise_more(
-    rig: Rig, views: Views, monkeypatch: pytest.MonkeyPatch
+    rig: Rig, scenes: tuple[Scene, ...], observe: Observe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = CalibrationConfig()
-    some = dataclasses.replace(views, views=views.views[:3])
-    scenes = prepare(some, rig, config.edges, choose_depth("stereo", some, rig))
     met = iter(2.0 ** np.arange(100))
     monkeypatch.setattr(basin, "_settle_best", lambda _, starts, *rest: (starts[0], next(met)))
     monkeypatch.setattr(basin, "_let_go", lambda _, at, *rest: [at])
-    observe = observer(scenes, "cam2")
-    basin.find_basin(scenes, rig["cam2"], observe, truth_of(rig), config.prior, config.coarse, config.coarse_views)
+    found(rig, scenes, observe)
     assert next(met) == 2.0 ** (1 + basin.HOPS)
 
 
